@@ -1,0 +1,94 @@
+"""Who is logged in, in the app's words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+#: Claims that prove a token and say nothing of a person.
+_PROOF_ONLY = frozenset("iss aud azp exp iat nbf nonce at_hash c_hash s_hash jti rat".split())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """A person at a provider. The account key is (`issuer`, `subject`), and never an e-mail.
+
+    Truthy when somebody is logged in.
+
+    :param claims: what the provider says of the person, proved at login.
+    :param scopes: what the login was granted.
+    :param user: the app's own user, where ``@parjar.user_loader`` gives one.
+    """
+
+    issuer: str = ""
+    subject: str = ""
+    provider: str = ""
+    claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    scopes: frozenset[str] = frozenset()
+    user: Any = field(default=None, compare=False)
+
+    @classmethod
+    def from_claims(
+        cls, claims: Mapping[str, Any], *, issuer: str, provider: str, scopes: tuple[str, ...]
+    ) -> Identity:
+        """Keep what is said of the person; leave what only proved the token."""
+        kept = {name: value for name, value in claims.items() if name not in _PROOF_ONLY}
+        subject = kept.pop("sub")
+        return cls(
+            issuer=issuer,
+            subject=subject,
+            provider=provider,
+            claims=kept,
+            scopes=frozenset(scopes),
+        )
+
+    def with_user(self, user: Any) -> Identity:
+        """The same person with the app's own user object beside the claims."""
+        return replace(self, user=user)
+
+    def __bool__(self) -> bool:
+        return bool(self.subject)
+
+    @property
+    def is_authenticated(self) -> bool:
+        """Whether somebody is logged in."""
+        return bool(self)
+
+    @property
+    def name(self) -> str | None:
+        """The full name, else the preferred user name, else the e-mail, else the subject."""
+        for claim in ("name", "preferred_username", "email"):
+            if isinstance(value := self.claims.get(claim), str) and value:
+                return value
+        return self.subject or None
+
+    @property
+    def email(self) -> str | None:
+        """The e-mail address, whether verified or not: look at ``claims["email_verified"]``."""
+        return self._text("email")
+
+    @property
+    def acr(self) -> str | None:
+        """How strong the sign-in was: authentication context (OpenID Connect Core 2)."""
+        return self._text("acr")
+
+    @property
+    def amr(self) -> tuple[str, ...]:
+        """How the person signed in: authentication methods (RFC 8176)."""
+        methods = self.claims.get("amr")
+        return tuple(methods) if isinstance(methods, list) else ()
+
+    @property
+    def auth_time(self) -> int | None:
+        """When the person signed in at the provider, in seconds since 1970."""
+        value = self.claims.get("auth_time")
+        return int(value) if isinstance(value, int | float) else None
+
+    def _text(self, claim: str) -> str | None:
+        value = self.claims.get(claim)
+        return value if isinstance(value, str) else None
+
+
+#: Nobody.
+NOBODY = Identity()

@@ -1,0 +1,95 @@
+"""Signed tokens from a stranger: what a header may say, and the proof of a signature.
+
+The compact form is taken apart here, by the letter of RFC 7515, because what a token may hold in
+its header is policy, and policy is ours; joserfc does the cryptography.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from joserfc.errors import JoseError
+from joserfc.jws import JWSRegistry
+
+from ..errors import TokenRejected
+from .encoding import b64decode, parse_json_object
+from .keys import KeySet
+
+MAX_TOKEN_LENGTH = 32 * 1024
+
+# Members of a header that would let a token choose its own key or its own rules (RFC 8725 3.10).
+_FORBIDDEN_HEADERS = ("crit", "b64", "jku", "jwk", "x5u", "x5c", "enc", "zip")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedToken:
+    """A JWT whose signature is proved; nothing is said yet of its claims."""
+
+    header: Mapping[str, Any]
+    claims: Mapping[str, Any]
+
+
+def verify_token(
+    token: str, *, keys: KeySet, expected_algs: Sequence[str], expected_typs: Sequence[str | None]
+) -> VerifiedToken:
+    """Prove the signature of a compact JWS and read its claims, in that order.
+
+    :param expected_algs: the allow-list; the token's header only chooses among them.
+    :param expected_typs: the values of ``typ`` that this kind of token may have, in lower case and
+        without ``application/``; None where it may be absent.
+    :raises TokenRejected: ``token_malformed``, ``token_header``, ``token_kind``,
+        ``token_algorithm``, ``token_key``, ``token_signature``.
+
+    RFC 7515 section 5.2, RFC 8725 section 3.
+    """
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise TokenRejected("token_malformed", f"longer than {MAX_TOKEN_LENGTH} characters")
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise TokenRejected("token_malformed", f"{len(parts)} parts where a JWS has 3")
+    header = _parse_part(parts[0], "header")
+    alg = _check_header(header, expected_algs, expected_typs)
+    kid = header.get("kid")
+    key = keys.select(kid=kid, alg=alg)
+    try:
+        signature = b64decode(parts[2])
+    except ValueError as exc:
+        raise TokenRejected("token_malformed", f"signature: {exc}") from exc
+    signing_input = f"{parts[0]}.{parts[1]}".encode("ascii", "replace")
+    try:
+        genuine = JWSRegistry.algorithms[alg].verify(signing_input, signature, key)
+    except (JoseError, ValueError) as exc:
+        raise TokenRejected("token_signature", type(exc).__name__) from exc
+    if not genuine:
+        raise TokenRejected("token_signature", f"kid={kid!r:.80} alg={alg}")
+    return VerifiedToken(header=header, claims=_parse_part(parts[1], "payload"))
+
+
+def _parse_part(part: str, name: str) -> dict[str, Any]:
+    try:
+        return parse_json_object(b64decode(part))
+    except ValueError as exc:
+        raise TokenRejected("token_malformed", f"{name}: {exc}") from exc
+
+
+def _check_header(
+    header: Mapping[str, Any], expected_algs: Sequence[str], expected_typs: Sequence[str | None]
+) -> str:
+    for name in _FORBIDDEN_HEADERS:
+        if name in header:
+            raise TokenRejected("token_header", f"the header has {name!r}")
+    if not isinstance(header.get("kid", ""), str):
+        raise TokenRejected("token_header", "kid is not a string")
+    typ = header.get("typ")
+    if typ is not None:
+        if not isinstance(typ, str):
+            raise TokenRejected("token_header", "typ is not a string")
+        typ = typ.lower().removeprefix("application/")
+    if typ not in expected_typs:
+        raise TokenRejected("token_kind", f"typ={typ!r:.80}")
+    alg = header.get("alg")
+    if not isinstance(alg, str) or alg not in expected_algs:
+        raise TokenRejected("token_algorithm", f"alg={alg!r:.80}")
+    return alg

@@ -1,0 +1,47 @@
+"""What a log, a signal or a page may see of a value that might be a secret."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: Members that are no secret in any message of the protocol; every other string is cut short.
+_SHOWN = frozenset(
+    "client_id client_assertion_type grant_type response_type response_mode redirect_uri scope "
+    "token_type expires_in error error_description iss aud sub iat nbf exp auth_time azp acr amr "
+    "code_challenge_method prompt max_age acr_values ui_locales resource issuer".split()
+)
+_BOUND_TO_A_LOGIN = (
+    "state",
+    "nonce",
+    "code_challenge",
+    "jti",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "sid",
+)
+_LONG = 32
+
+
+def cut_short(value: str) -> str:
+    """Leave enough of a secret to recognise it, and not enough to use it."""
+    if len(value) < _LONG:
+        return f"… ({len(value)} characters)"
+    return f"{value[:8]}… ({len(value)} characters)"
+
+
+def redact_message(message: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy a form or a JSON answer of the protocol with all but its plain members cut short."""
+    return {
+        name: value if name in _SHOWN or not isinstance(value, str) else cut_short(value)
+        for name, value in message.items()
+    }
+
+
+def redact_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy the claims of a request object or an ID token without what binds them to one login."""
+    return {
+        name: cut_short(str(value)) if name in _BOUND_TO_A_LOGIN else value
+        for name, value in claims.items()
+    }
