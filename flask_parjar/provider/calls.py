@@ -1,0 +1,135 @@
+"""One call of a provider's endpoint: made, told of, and sorted into what a caller can use."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..errors import ProviderRefused, ProviderUnavailable
+from ..protocol.client_auth import ClientAuthentication
+from ..protocol.redaction import redact_message
+from .http import Answer, Http
+
+log = logging.getLogger("flask_parjar")
+
+_OUR_FAULT = ("invalid_client", "unauthorized_client")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderCall:
+    """One exchange as the ``provider_called`` signal tells it: secrets cut short."""
+
+    provider: str
+    endpoint: str
+    url: str
+    status: int | None
+    milliseconds: float
+    sent: Mapping[str, Any]
+    received: Mapping[str, Any]
+    error: str | None
+
+
+class Calls:
+    """The calls of one provider.
+
+    :param on_call: told of each, with secrets cut short; None where nobody listens.
+    """
+
+    def __init__(
+        self, provider: str, http: Http, on_call: Callable[[ProviderCall], None] | None
+    ) -> None:
+        self._provider = provider
+        self._http = http
+        self._on_call = on_call
+
+    def call(
+        self,
+        endpoint: str,
+        method: str,
+        url: str,
+        *,
+        form: Mapping[str, str] | None = None,
+        by: ClientAuthentication | None = None,
+    ) -> Answer:
+        """Make one exchange, tell of it, and sort out the answers that no caller can use."""
+        sent = form
+        if form is not None and by is not None:
+            sent = {**form, **by.form}
+        answer, error = None, None
+        began = time.perf_counter()
+        try:
+            answer = self._http.send(
+                method, url, form=sent, authorization=by.authorization if by else None
+            )
+            _check_usable(endpoint, answer)
+            return answer
+        except ProviderUnavailable as exc:
+            error = exc.code
+            raise
+        finally:
+            self._tell(endpoint, url, answer, error, sent, (time.perf_counter() - began) * 1000)
+
+    def _tell(
+        self,
+        endpoint: str,
+        url: str,
+        answer: Answer | None,
+        error: str | None,
+        sent: Mapping[str, str] | None,
+        milliseconds: float,
+    ) -> None:
+        status = answer.status if answer else None
+        log.debug("%s: HTTP %s, %s, %.1f ms", endpoint, status, error or "ok", milliseconds)
+        if self._on_call is None:
+            return
+        received = answer.document if answer and answer.document else {}
+        self._on_call(
+            ProviderCall(
+                provider=self._provider,
+                endpoint=endpoint,
+                url=url.partition("?")[0],
+                status=status,
+                milliseconds=milliseconds,
+                sent=redact_message(sent or {}),
+                received=redact_message(received),
+                error=error,
+            )
+        )
+
+
+def _check_usable(endpoint: str, answer: Answer) -> None:
+    status = answer.status
+    if 300 <= status < 400:
+        raise ProviderUnavailable("provider_redirect", f"{endpoint}: HTTP {status}")
+    if status in (429, 503):
+        wait = answer.headers.get("Retry-After", "")
+        raise ProviderUnavailable(
+            "provider_busy",
+            f"{endpoint}: HTTP {status}",
+            retry_after=int(wait) if wait.isascii() and wait.isdigit() and len(wait) < 9 else None,
+        )
+    if status >= 500 or status == 413 or status < 200:
+        raise ProviderUnavailable("provider_failed", f"{endpoint}: HTTP {status}")
+    jwt = answer.headers.get("Content-Type", "").startswith("application/jwt")
+    if status < 300 and answer.document is None and not jwt:
+        raise ProviderUnavailable("provider_answer", f"{endpoint}: no JSON object")
+
+
+def refusal(answer: Answer, code: str) -> ProviderRefused | ProviderUnavailable:
+    """Make the error for a 4xx answer (RFC 6749 section 5.2, RFC 9126 section 2.3)."""
+    document = answer.document or {}
+    error = document.get("error")
+    if not isinstance(error, str):
+        if answer.status in (401, 403):
+            error = f"HTTP {answer.status} without a reason"
+        else:
+            return ProviderUnavailable("provider_failed", f"HTTP {answer.status}, no JSON error")
+    description = document.get("error_description")
+    return ProviderRefused(
+        "client_refused" if error in _OUR_FAULT or answer.status == 401 else code,
+        error=error[:200],
+        description=description[:200] if isinstance(description, str) else "",
+    )

@@ -1,0 +1,105 @@
+"""Documents that a provider publishes, kept: fetched once, renewed by one, and not lost with it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from ..errors import ParJarError, ProviderUnavailable
+
+T = TypeVar("T")
+
+DEFAULT_TTL = 600
+MIN_TTL = 60
+MAX_TTL = 24 * 3600
+MAX_STALE_AGE = 24 * 3600
+FORCED_COOLDOWN = 30
+_FIRST_BACKOFF = 1
+_MAX_BACKOFF = 60
+
+
+def time_to_live(cache_control: str | None) -> int:
+    """Seconds that a document may be used unrenewed, from its ``Cache-Control`` header."""
+    found = re.search(r"max-age=(\d{1,9})", cache_control or "")
+    return min(max(int(found[1]), MIN_TTL), MAX_TTL) if found else DEFAULT_TTL
+
+
+class Document(Generic[T]):
+    """One document: the newest good copy, and who may fetch the next.
+
+    One thread fetches and the others go on with the copy they have; only where there is none do
+    they wait for it. A failure is remembered for a while that doubles, so that an outage costs one
+    time-out and not one for each visitor; the last good copy serves meanwhile, up to a hard age.
+
+    :param fetch: given the time, gets the value and the seconds it may live unrenewed.
+    """
+
+    def __init__(self, fetch: Callable[[int], tuple[T, int]]) -> None:
+        self._fetch = fetch
+        self._lock = threading.Lock()
+        self._copy: tuple[T, int, int] | None = None  # value, fetched at, fresh until
+        self._failure: ParJarError | None = None
+        self._backoff = 0
+        self._not_before = 0
+        self._forced_not_before = 0
+
+    def get(self, now: int) -> T:
+        """The document, from memory if it is fresh.
+
+        :raises ProviderUnavailable: where there is no copy, or only one past its hard age.
+        """
+        copy = self._copy
+        if copy is not None:
+            value, fetched_at, fresh_until = copy
+            if now < fresh_until:
+                return value
+            if now < fetched_at + MAX_STALE_AGE:
+                return self._renew_or_serve_stale(value, now)
+        with self._lock:
+            if self._copy is not None and now < self._copy[2]:
+                return self._copy[0]  # another thread fetched while this one waited
+            return self._try_fetch(now)
+
+    def _renew_or_serve_stale(self, stale: T, now: int) -> T:
+        if now < self._not_before or not self._lock.acquire(blocking=False):
+            return stale
+        try:
+            return self._try_fetch(now)
+        except ProviderUnavailable:
+            return stale
+        finally:
+            self._lock.release()
+
+    def get_newer_than(self, seen: T, now: int) -> T:
+        """Fetch because `seen` does not serve; at most once a cooldown, whoever asks.
+
+        Gives `seen` itself back where it may not, or cannot, be renewed now.
+        """
+        with self._lock:
+            if self._copy is not None and self._copy[0] is not seen:
+                return self._copy[0]
+            if now < self._forced_not_before:
+                return seen
+            self._forced_not_before = now + FORCED_COOLDOWN
+            try:
+                return self._try_fetch(now)
+            except ProviderUnavailable:
+                return seen
+
+    def _try_fetch(self, now: int) -> T:
+        """Fetch with the lock held, unless the last failure is too fresh."""
+        if self._failure is not None and now < self._not_before:
+            failure = self._failure
+            raise ProviderUnavailable(failure.code, failure.detail, status=failure.status_hint)
+        try:
+            value, ttl = self._fetch(now)
+        except ProviderUnavailable as exc:
+            self._failure = exc
+            self._backoff = min(max(_FIRST_BACKOFF, self._backoff * 2), _MAX_BACKOFF)
+            self._not_before = now + self._backoff
+            raise
+        self._failure, self._backoff, self._not_before = None, 0, 0
+        self._copy = (value, now, now + ttl)
+        return value

@@ -1,0 +1,116 @@
+"""Sockets and TLS underneath requests: exchanges that end, and one trust store for them all."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import socket
+import ssl
+import time
+from http.client import HTTPResponse  # noqa: TID251 - the base of urllib3's own response_class
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+
+_POOL_SIZE = 32
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads a socket until a moment, however slowly the other side lets its bytes drip.
+
+    A socket's own time-out starts anew with each byte that arrives, so it bounds no exchange.
+    """
+
+    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
+        self._raw = raw
+        self._sock = sock
+        self._deadline = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        remaining = self._deadline - time.monotonic()
+        if remaining <= 0:
+            raise TimeoutError("the whole exchange took too long")
+        self._sock.settimeout(remaining)
+        return self._raw.readinto(buffer)
+
+    def close(self) -> None:
+        self._raw.close()
+        super().close()
+
+
+class _Response(HTTPResponse):
+    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
+        super().__init__(sock, *args, **kwargs)
+        # urllib3 has just given the socket what is left of the total time-out.
+        self.fp = io.BufferedReader(_DeadlineReader(cast(Any, self.fp).detach(), sock))
+
+
+class _Connection(HTTPConnection):
+    response_class = _Response
+
+
+class _TLSConnection(HTTPSConnection):
+    response_class = _Response
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = cast(Any, _Connection)
+
+
+class _TLSPool(HTTPSConnectionPool):
+    ConnectionCls = cast(Any, _TLSConnection)
+
+
+@functools.cache
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """The TLS settings of this process: certificates and names are always verified, TLS >= 1.2.
+
+    Loading the trust store takes longer than a whole login, so it is done once a process.
+
+    :param ca_bundle: a file or folder of certificates to trust in place of requests' own.
+    """
+    where = ca_bundle or DEFAULT_CA_BUNDLE_PATH
+    folder = os.path.isdir(where)
+    context = ssl.create_default_context(
+        cafile=None if folder else where, capath=where if folder else None
+    )
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+class BoundedAdapter(HTTPAdapter):
+    """requests' adapter, with one TLS context for all its connections and exchanges that end."""
+
+    def __init__(self, ca_bundle: str | None) -> None:
+        self._ca_bundle = ca_bundle
+        super().__init__(pool_maxsize=_POOL_SIZE)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
+        return manager
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        parts = urlsplit(str(request.url))
+        host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
+        if parts.scheme != "https":
+            return host, {}
+        return host, {"ssl_context": tls_context(self._ca_bundle), "cert_reqs": "CERT_REQUIRED"}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing to add: the context verifies. (The base class would load a trust store here.)"""
