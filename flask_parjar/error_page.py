@@ -1,0 +1,60 @@
+"""How an error is shown: a page for a person, JSON for a script, a login for who must log in."""
+
+from __future__ import annotations
+
+from flask import Response, current_app, jsonify, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from .errors import LoginRequired, ParJarError, ProviderUnavailable
+from .state import current_state
+from .visit import is_navigation, page_to_return_to
+
+_HEADERS = {
+    "Cache-Control": "no-store",
+    "Vary": "Cookie",
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "base-uri 'none'; object-src 'none'; frame-ancestors 'none'",
+}
+
+
+def show_error(error: ParJarError) -> ResponseReturnValue:
+    """Answer for an error: a page for a person, JSON for a script, or the app's own way."""
+    if isinstance(error, LoginRequired) and is_navigation():
+        next_path = page_to_return_to() or current_state().settings.after_login
+        answer = redirect(url_for("parjar.login", next=next_path))
+        return add_headers(current_app.make_response(answer))
+    custom = current_state().hooks.error_handler
+    if custom is not None and not isinstance(error, LoginRequired):
+        return add_headers(current_app.make_response(custom(error)))
+    response = current_app.make_response(
+        _error_page(error) if is_navigation() else _error_json(error)
+    )
+    response.status_code = error.status_hint
+    if isinstance(error, ProviderUnavailable) and error.retry_after is not None:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return add_headers(response)
+
+
+def _error_page(error: ParJarError) -> str:
+    return render_template(
+        "parjar/error.html",
+        error=error,
+        login_url=url_for("parjar.login"),
+        home_url=current_state().settings.after_logout,
+        shown_to_operator=current_app.debug,
+    )
+
+
+def _error_json(error: ParJarError) -> Response:
+    body = {"error": error.code, "message": str(error)}
+    if isinstance(error, LoginRequired):
+        next_path = page_to_return_to() if request.method == "GET" else None
+        body["login_url"] = url_for("parjar.login", next=next_path)
+    return jsonify(body)
+
+
+def add_headers(response: Response) -> Response:
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    return response

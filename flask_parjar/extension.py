@@ -1,0 +1,163 @@
+"""`ParJar`: what an app imports, and how one app's state is built."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from flask import Flask
+from flask.typing import ResponseReturnValue
+
+from . import signals, views
+from .cli import parjar_cli
+from .config import read_settings
+from .error_page import show_error
+from .errors import ParJarError
+from .protocol.authorization import LoginOptions
+from .protocol.identity import Identity
+from .provider import Http, Provider, ProviderCall
+from .session import current_user
+from .state import AppState, Hooks, install
+
+log = logging.getLogger("flask_parjar")
+
+UserLoader = TypeVar("UserLoader", bound=Callable[[Identity], Any])
+ErrorHandler = TypeVar("ErrorHandler", bound=Callable[[ParJarError], ResponseReturnValue])
+OptionsChooser = TypeVar("OptionsChooser", bound=Callable[[], LoginOptions | None])
+
+
+class ParJar:
+    """Log people in with signed and pushed OpenID Connect requests.
+
+    Use it as ``ParJar(app)``, or make one beside your factory and call `init_app` in it. It holds
+    the hooks you register and nothing else: each app has a state of its own.
+    """
+
+    def __init__(self, app: Flask | None = None) -> None:
+        self._hooks = Hooks()
+        if app is not None:
+            self.init_app(app)
+
+    def init_app(self, app: Flask) -> None:
+        """Read the configuration and add the routes. Nothing is fetched: the provider may be down.
+
+        Reads ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS`` and every ``PARJAR_`` key: ``PARJAR_ISSUER``,
+        ``PARJAR_CLIENT_ID``, ``PARJAR_CLIENT_SECRET``, ``PARJAR_CLIENT_AUTH``,
+        ``PARJAR_ASSERTION_AUDIENCE``, ``PARJAR_SIGNING_KEY``, ``PARJAR_ASSERTION_KEY``,
+        ``PARJAR_SIGNING_ALG``, ``PARJAR_ID_TOKEN_ALGS``, ``PARJAR_SCOPES``, ``PARJAR_USERINFO``,
+        ``PARJAR_AUTHORIZATION_PARAMS``, ``PARJAR_RESPONSE_MODE``, ``PARJAR_REDIRECT_URI``,
+        ``PARJAR_POST_LOGOUT_REDIRECT_URI``, ``PARJAR_METADATA``, ``PARJAR_TRUSTED_AUDIENCES``,
+        ``PARJAR_CLOCK_SKEW``, ``PARJAR_PROVIDERS``, ``PARJAR_URL_PREFIX``, ``PARJAR_AFTER_LOGIN``,
+        ``PARJAR_AFTER_LOGOUT``, ``PARJAR_STORE``, ``PARJAR_SESSION_LIFETIME``,
+        ``PARJAR_TRANSACTION_LIFETIME``, ``PARJAR_HTTP_TIMEOUT``, ``PARJAR_CA_BUNDLE``,
+        ``PARJAR_INSECURE_HTTP``, ``PARJAR_INSECURE_UNSIGNED_REQUEST``,
+        ``PARJAR_INSECURE_UNPUSHED_REQUEST``. See ``docs/configuration``.
+
+        :raises ConfigError: with every fault of the configuration.
+        :raises RuntimeError: if the app has a ParJar already.
+        """
+        settings = read_settings(app.config, secret_key=app.secret_key)
+        http = Http(timeout=settings.http_timeout, ca_bundle=settings.ca_bundle)
+        tell = _teller(app)
+        providers = {
+            name: Provider(client, http, on_call=tell)
+            for name, client in settings.providers.items()
+        }
+        install(app, AppState(settings=settings, providers=providers, http=http, hooks=self._hooks))
+        for warning in settings.warnings:
+            log.warning("%s: logins are weaker than this library's promise", warning)
+        if app.config.get("SESSION_COOKIE_SAMESITE") is None:
+            # Strict would lose every login on its way back; unset is left to each browser's mood.
+            app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+        app.register_blueprint(
+            views.make_blueprint(url_prefix=settings.url_prefix, named=settings.named)
+        )
+        app.register_error_handler(ParJarError, show_error)
+        app.jinja_env.globals["current_user"] = current_user
+        app.cli.add_command(parjar_cli)
+
+    def login(
+        self,
+        provider: str | None = None,
+        *,
+        next: str | None = None,
+        scopes: Sequence[str] | None = None,
+        login_hint: str | None = None,
+        prompt: str | None = None,
+        max_age: int | None = None,
+        acr_values: Sequence[str] = (),
+        essential_acr: bool = False,
+        ui_locales: str | None = None,
+        claims: Mapping[str, Any] | None = None,
+        authorization_details: Sequence[Mapping[str, Any]] | None = None,
+        resource: str | Sequence[str] | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> ResponseReturnValue:
+        """Start a login from a view of your own: ``return parjar.login("work", prompt="login")``.
+
+        :param provider: a name in PARJAR_PROVIDERS; not needed where there is one provider.
+        :param next: the path of this site to come back to; PARJAR_AFTER_LOGIN if None.
+
+        The rest are the fields of `LoginOptions`.
+
+        :raises LoginError: the provider refused the request, or no agreement was found.
+        :raises ProviderUnavailable: the provider, or the way to it, is broken.
+        """
+        options = LoginOptions(
+            provider=provider,
+            scopes=scopes,
+            login_hint=login_hint,
+            prompt=prompt,
+            max_age=max_age,
+            acr_values=acr_values,
+            essential_acr=essential_acr,
+            ui_locales=ui_locales,
+            claims=claims,
+            authorization_details=authorization_details,
+            resource=resource,
+            params=params or {},
+        )
+        return views.start_login(provider, options, next=next)
+
+    def public_jwks(self) -> dict[str, list[Any]]:
+        """The public halves of our keys, as ``/.well-known/jwks.json`` serves them."""
+        return views.public_jwks()
+
+    def user_loader(self, load: UserLoader) -> UserLoader:
+        """Register the function that finds the app's user for an `Identity`.
+
+        It is called at login and once in each request that asks who is there; its result is
+        ``current_user.user``. Where it returns None, nobody is logged in.
+        """
+        self._hooks.user_loader = load
+        return load
+
+    def error_handler(self, show: ErrorHandler) -> ErrorHandler:
+        """Register the function that answers for a `ParJarError` in place of our page."""
+        self._hooks.error_handler = show
+        return show
+
+    def login_options(self, choose: OptionsChooser) -> OptionsChooser:
+        """Register the function that chooses `LoginOptions` for each login begun at ``/login``."""
+        self._hooks.login_options = choose
+        return choose
+
+
+def _teller(app: Flask) -> Callable[[ProviderCall], None]:
+    """Make the function that turns a call to a provider into a signal of this app."""
+
+    def tell(call: ProviderCall) -> None:
+        signals.provider_called.send(
+            app,
+            provider=call.provider,
+            endpoint=call.endpoint,
+            url=call.url,
+            status=call.status,
+            milliseconds=call.milliseconds,
+            sent=call.sent,
+            received=call.received,
+            error=call.error,
+        )
+
+    return tell

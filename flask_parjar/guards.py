@@ -1,0 +1,96 @@
+"""Decorators that let only the right people through.
+
+They go on views, on ``MethodView.decorators``, and on a blueprint's ``before_request`` function.
+Where somebody must log in they raise `LoginRequired`, which the extension answers with a redirect
+to the login, or with 401 and JSON where the caller is no navigation.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar, cast, overload
+
+from flask import current_app
+
+from .errors import AccessDenied, LoginRequired
+from .protocol.identity import Identity
+from .session import get_identity
+
+P = ParamSpec("P")
+R = TypeVar("R")
+View = Callable[P, R]
+
+
+def _guarded_by(check: Callable[[Identity], None]) -> Callable[[View[P, R]], View[P, R]]:
+    def decorate(view: View[P, R]) -> View[P, R]:
+        @functools.wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            check(get_identity())
+            return cast(R, current_app.ensure_sync(view)(*args, **kwargs))
+
+        return guarded
+
+    return decorate
+
+
+def _require_login(identity: Identity) -> None:
+    if not identity:
+        raise LoginRequired
+
+
+@overload
+def login_required(view: View[P, R], /) -> View[P, R]: ...
+@overload
+def login_required() -> Callable[[View[P, R]], View[P, R]]: ...
+def login_required(view: Any = None, /) -> Any:
+    """Let only those in who are logged in; bare, or with parentheses.
+
+    :raises LoginRequired: in the view's place.
+    """
+    guard: Any = _guarded_by(_require_login)
+    return guard if view is None else guard(view)
+
+
+def scopes_required(*scopes: str) -> Callable[[View[P, R]], View[P, R]]:
+    """Let only those in whose login was granted every one of these scopes (RFC 6749 section 3.3).
+
+    :raises LoginRequired: nobody is logged in.
+    :raises AccessDenied: ``insufficient_scope``.
+    """
+    if not scopes or not all(isinstance(scope, str) for scope in scopes):
+        raise TypeError('name the scopes: @scopes_required("reports:read")')
+    wanted = frozenset(scopes)
+
+    def check(identity: Identity) -> None:
+        _require_login(identity)
+        missing = wanted - identity.scopes
+        if missing:
+            raise AccessDenied("insufficient_scope", f"missing: {' '.join(sorted(missing))}")
+
+    return _guarded_by(check)
+
+
+def claims_required(**claims: Any) -> Callable[[View[P, R]], View[P, R]]:
+    """Let only those in who have every one of these claims, with this value or with it in a list.
+
+    :raises LoginRequired: nobody is logged in.
+    :raises AccessDenied: ``insufficient_claims``.
+    """
+    if not claims:
+        raise TypeError('name the claims: @claims_required(org="acme")')
+
+    def check(identity: Identity) -> None:
+        _require_login(identity)
+        missing = [name for name, value in claims.items() if not _has(identity, name, value)]
+        if missing:
+            raise AccessDenied("insufficient_claims", f"missing: {', '.join(missing)}")
+
+    return _guarded_by(check)
+
+
+def _has(identity: Identity, name: str, value: object) -> bool:
+    found = identity.claims.get(name)
+    if isinstance(found, list) and not isinstance(value, list):
+        return any(type(each) is type(value) and each == value for each in found)
+    return type(found) is type(value) and bool(found == value)

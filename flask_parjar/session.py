@@ -1,0 +1,131 @@
+"""Who is logged in, kept in ``flask.session``."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Mapping
+from typing import Any, cast
+
+from flask import current_app, g, session
+from flask.sessions import SecureCookieSessionInterface
+from werkzeug.local import LocalProxy
+
+from .errors import LoginError
+from .protocol.identity import NOBODY, Identity
+from .state import AppState, current_state
+from .transactions import keep_waiting, waiting
+
+log = logging.getLogger("flask_parjar")
+
+SESSION_KEY = "_parjar_user"
+_MAX_CLAIMS_IN_COOKIE = 1200
+_CACHED = "_parjar_identity"
+
+
+def log_in(identity: Identity, *, now: int) -> Identity:
+    """Start a new session for somebody; only logins under way in other tabs outlive the old one.
+
+    The session's content goes, unless it is the same person's, and where the session lives on the
+    server it gets a new name: what was known before the login is worth nothing after it.
+
+    :returns: the identity with the app's own user, where a `user_loader` gives one.
+    :raises LoginError: ``user_refused``.
+    """
+    state = current_state()
+    identity = _with_user(state, identity)
+    if not identity:
+        raise LoginError("user_refused", "user_loader returned None")
+    previous = _read_identity(state)
+    if (previous.issuer, previous.subject) != (identity.issuer, identity.subject):
+        others = waiting()
+        session.clear()
+        keep_waiting(others)
+    # Flask-Session and its kin: the way a server-side session gets a new identifier
+    regenerate = getattr(current_app.session_interface, "regenerate", None)
+    if regenerate is not None:
+        regenerate(session)
+    session[SESSION_KEY] = [
+        identity.provider,
+        identity.issuer,
+        identity.subject,
+        _claims_that_fit(identity.claims),
+        sorted(identity.scopes),
+        now,
+    ]
+    setattr(g, _CACHED, identity)
+    return identity
+
+
+def log_out() -> Identity:
+    """End this browser's session, and say whose it was (falsy for nobody's)."""
+    identity = get_identity()
+    session.clear()
+    g.pop(_CACHED, None)
+    return identity
+
+
+def get_identity() -> Identity:
+    """Who is logged in: `NOBODY` where nobody is. Costs a look into the session, and no more."""
+    identity: Identity | None = g.get(_CACHED)
+    if identity is None:
+        state = current_state()
+        identity = _read_identity(state)
+        if identity:
+            identity = _with_user(state, identity)
+        setattr(g, _CACHED, identity)
+    return identity
+
+
+#: Who is logged in, as a proxy to an `Identity`; falsy when nobody is. In templates too.
+current_user: Identity = cast(Identity, LocalProxy(get_identity))
+
+
+def _read_identity(state: AppState) -> Identity:
+    record = session.get(SESSION_KEY)
+    if record is None:
+        return NOBODY
+    provider, issuer, subject, claims, scopes, logged_in_at = record
+    known = state.providers.get(provider)
+    if known is None or known.client.issuer != issuer:
+        return NOBODY  # the configuration changed since: the same name may be somebody else now
+    if time.time() - logged_in_at > state.settings.session_lifetime:
+        return NOBODY
+    return Identity(
+        provider=provider,
+        issuer=issuer,
+        subject=subject,
+        claims=claims,
+        scopes=frozenset(scopes),
+    )
+
+
+def _with_user(state: AppState, identity: Identity) -> Identity:
+    """Add the app's own user; nobody is logged in for whom the app has none."""
+    load = state.hooks.user_loader
+    if load is None:
+        return identity
+    user = load(identity)
+    return NOBODY if user is None else identity.with_user(user)
+
+
+def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the largest claims where Flask's cookie would grow past what browsers keep."""
+    kept = dict(claims)
+    if not isinstance(current_app.session_interface, SecureCookieSessionInterface):
+        return kept
+    sizes = {name: len(json.dumps([name, value])) for name, value in kept.items()}
+    excess = sum(sizes.values()) - _MAX_CLAIMS_IN_COOKIE
+    for name in sorted(sizes, key=lambda each: -sizes[each]):
+        if excess <= 0:
+            break
+        del kept[name]
+        excess -= sizes[name]
+        log.warning(
+            "the claim %.80r (%d bytes) does not fit into the session cookie and was left out: "
+            "ask for fewer scopes, or keep sessions on the server with Flask-Session",
+            name,
+            sizes[name],
+        )
+    return kept

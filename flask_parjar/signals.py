@@ -1,0 +1,33 @@
+"""What an app can listen to, with blinker. The sender of each is the Flask app.
+
+No signal carries a secret whole: tokens, codes, states, nonces and keys arrive cut short, so that a
+receiver may log or show everything it is given.
+"""
+
+from __future__ import annotations
+
+from blinker import Namespace
+
+_signals = Namespace()
+
+#: A request was signed and pushed, and the browser is about to leave.
+#: ``provider``, ``request_object`` (``header``, ``claims``; None where it is not signed),
+#: ``redirect`` (``url``, ``parameters``).
+login_started = _signals.signal("login-started")
+
+#: Somebody is logged in and the new session exists. ``identity``, ``response`` (the callback's
+#: parameters), ``id_token`` (``header``, ``claims``), ``checks`` (a sentence for each proof).
+logged_in = _signals.signal("logged-in")
+
+#: A login ended in an error. ``provider`` (a name or None), ``error`` (a `ParJarError`).
+login_failed = _signals.signal("login-failed")
+
+#: Somebody logged out of this site. ``identity``.
+logged_out = _signals.signal("logged-out")
+
+#: Tokens were renewed without a login. ``identity``.
+tokens_refreshed = _signals.signal("tokens-refreshed")
+
+#: The provider was called. ``provider``, ``endpoint``, ``url`` (without query), ``status`` (or
+#: None), ``milliseconds``, ``sent``, ``received``, ``error`` (a code or None).
+provider_called = _signals.signal("provider-called")

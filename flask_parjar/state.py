@@ -1,0 +1,78 @@
+"""What one app holds; the only reader of ``app.extensions``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Flask, current_app
+from flask.typing import ResponseReturnValue
+
+from .config import Settings
+from .errors import LoginError, ParJarError
+from .protocol.authorization import LoginOptions
+from .protocol.identity import Identity
+from .provider import Http, Provider
+
+_NAME = "parjar"
+
+
+@dataclass(slots=True)
+class Hooks:
+    """What the app gave in place of the library's own ways; set at import time, then only read."""
+
+    user_loader: Callable[[Identity], Any] | None = None
+    error_handler: Callable[[ParJarError], ResponseReturnValue] | None = None
+    login_options: Callable[[], LoginOptions | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppState:
+    """One app's settings, providers and connections: shared by all its threads, never changed."""
+
+    settings: Settings
+    providers: Mapping[str, Provider]
+    http: Http
+    hooks: Hooks
+
+    def provider(self, name: str | None) -> Provider:
+        """A provider by name; None is fine where there is only one.
+
+        :raises LoginError: ``provider_unknown``.
+        """
+        if name is None and len(self.providers) == 1:
+            return next(iter(self.providers.values()))
+        provider = self.providers.get(name or "")
+        if provider is None:
+            raise LoginError("provider_unknown", f"provider {name!r:.80}")
+        return provider
+
+
+def install(app: Flask, state: AppState) -> None:
+    """Keep the state of an app.
+
+    :raises RuntimeError: where it has one already.
+    """
+    if is_installed(app):
+        raise RuntimeError(
+            "This Flask app has a ParJar already: call init_app once for each app, "
+            "or pass the app to ParJar(app), not both."
+        )
+    app.extensions[_NAME] = state
+
+
+def is_installed(app: Flask) -> bool:
+    """Say whether an app has been initialised."""
+    return _NAME in app.extensions
+
+
+def current_state() -> AppState:
+    """The state of the app that this request is for.
+
+    :raises RuntimeError: where ``init_app`` was not called for it.
+    """
+    state: AppState | None = current_app.extensions.get(_NAME)
+    if state is None:
+        raise RuntimeError("This Flask app has no ParJar: call parjar.init_app(app) first.")
+    return state

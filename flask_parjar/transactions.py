@@ -1,0 +1,160 @@
+"""Logins under way, kept in ``flask.session``: started, popped once, bounded, timed.
+
+A transaction has two halves. The secret half (seed, provider, issuer, redirect_uri, time) lies in
+the browser's session. The other half travels as ``state``: a slip, signed and timed with
+itsdangerous, that names the session's half and says where the visitor wanted to go. The slip alone
+opens nothing; but when the session's half is gone, it is enough to begin again, and its signature
+tells a lost login from a forged one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from typing import Any, NamedTuple
+
+from flask import current_app, session
+from itsdangerous import BadData, URLSafeTimedSerializer
+
+from .errors import ResponseRejected
+from .protocol.authorization import LoginOptions
+from .protocol.client import ClientConfig
+from .protocol.transaction import Transaction, derive, new_seed
+
+SESSION_KEY = "_parjar_logins"
+MAX_WAITING = 5
+_MAX_STATE_LENGTH = 4096
+
+
+class StateSlip(NamedTuple):
+    """What a ``state`` says once its signature is proved.
+
+    :param started_again: whether this login already stands in for a lost one.
+    """
+
+    id: str
+    provider: str
+    next: str
+    started_again: bool
+    signed_at: int
+
+
+def _serializer() -> URLSafeTimedSerializer:
+    fallbacks = current_app.config.get("SECRET_KEY_FALLBACKS") or []
+    keys = [*fallbacks, current_app.secret_key]  # itsdangerous signs with the last one
+    return URLSafeTimedSerializer(
+        keys, salt="flask_parjar.state", signer_kwargs={"digest_method": hashlib.sha256}
+    )
+
+
+def start_transaction(
+    client: ClientConfig,
+    options: LoginOptions,
+    *,
+    redirect_uri: str,
+    next: str,
+    started_again: bool,
+    now: int,
+) -> Transaction:
+    """Make the secrets of one login. Nothing is kept yet: see `put_transaction`."""
+    seed = new_seed()
+    slip = [derive(seed, "state"), client.name, next, started_again]
+    return Transaction(
+        seed=seed,
+        state=str(_serializer().dumps(slip)),
+        provider=client.name,
+        issuer=client.issuer,
+        redirect_uri=redirect_uri,
+        started_at=now,
+        next=next,
+        scopes=client.scopes if options.scopes is None else tuple(options.scopes),
+        max_age=options.max_age,
+        acr_values=tuple(options.acr_values) if options.essential_acr else (),
+    )
+
+
+def put_transaction(transaction: Transaction, client: ClientConfig) -> None:
+    """Keep a transaction in this browser's session; of more than `MAX_WAITING` the oldest goes."""
+    entry: list[Any] = [
+        transaction.seed,
+        transaction.started_at,
+        transaction.provider,
+        transaction.issuer,
+        transaction.redirect_uri,
+    ]
+    asked = {
+        "scopes": transaction.scopes if transaction.scopes != client.scopes else None,
+        "max_age": transaction.max_age,
+        "acr_values": transaction.acr_values or None,
+    }
+    if any(value is not None for value in asked.values()):
+        entry.append({name: value for name, value in asked.items() if value is not None})
+    keep_waiting([*waiting(), entry][-MAX_WAITING:])
+
+
+def read_state(state: str) -> StateSlip:
+    """Prove that a ``state`` is ours, whatever browser it was made for.
+
+    :raises ResponseRejected: ``state_forged``.
+    """
+    try:
+        if len(state) > _MAX_STATE_LENGTH:
+            raise BadData("too long")
+        slip, signed_at = _serializer().loads(state, return_timestamp=True)
+    except BadData as exc:
+        raise ResponseRejected("state_forged", type(exc).__name__) from exc
+    identifier, provider, next_path, started_again = slip
+    return StateSlip(
+        id=identifier,
+        provider=provider,
+        next=next_path,
+        started_again=started_again,
+        signed_at=int(signed_at.timestamp()),
+    )
+
+
+def pop_transaction(
+    slip: StateSlip, client: ClientConfig, *, now: int, lifetime: int
+) -> Transaction | None:
+    """Take the transaction that a slip names out of this browser's session, for good.
+
+    :param lifetime: seconds after which a transaction counts for nothing.
+    :returns: None where this browser has none: lost, used, too old, or another browser's.
+    """
+    entries = waiting()
+    for position, entry in enumerate(entries):
+        if hmac.compare_digest(derive(entry[0], "state"), slip.id):
+            keep_waiting(entries[:position] + entries[position + 1 :])
+            break
+    else:
+        return None
+    seed, started_at, provider, issuer, redirect_uri = entry[:5]
+    if now - started_at > lifetime or (provider, issuer) != (slip.provider, client.issuer):
+        return None
+    asked = entry[5] if len(entry) > 5 else {}
+    return Transaction(
+        seed=seed,
+        state="",
+        provider=provider,
+        issuer=issuer,
+        redirect_uri=redirect_uri,
+        started_at=started_at,
+        next=slip.next,
+        scopes=tuple(asked.get("scopes", client.scopes)),
+        max_age=asked.get("max_age"),
+        acr_values=tuple(asked.get("acr_values", ())),
+    )
+
+
+def waiting() -> list[list[Any]]:
+    """The session's halves of the logins under way in this browser, oldest first."""
+    entries = session.get(SESSION_KEY, [])
+    return list(entries)
+
+
+def keep_waiting(entries: list[list[Any]]) -> None:
+    """Put the logins under way into the session, which has no trace of them when there are none."""
+    if entries:
+        session[SESSION_KEY] = entries
+    else:
+        session.pop(SESSION_KEY, None)

@@ -1,0 +1,68 @@
+"""What kind of request this is: a person's navigation, a script's, a browser guessing ahead."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from flask import request
+
+from .protocol.urls import parse_return_path
+
+
+def is_speculative() -> bool:
+    """Whether a browser asks ahead of its user (prefetch, prerender), or only for the headers."""
+    purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose") or ""
+    return request.method == "HEAD" or "prefetch" in purpose or "prerender" in purpose
+
+
+def is_navigation() -> bool:
+    """Whether a page will be shown: a script's request is better answered with JSON.
+
+    Fetch Metadata Request Headers (W3C) where the browser sends them, else what it accepts.
+    """
+    mode = request.headers.get("Sec-Fetch-Mode")
+    if mode is not None:
+        return mode == "navigate"
+    if request.headers.get("X-Requested-With") == "XMLHttpRequest":
+        return False
+    accepted = request.accept_mimetypes
+    return accepted.best_match(("text/html", "application/json")) != "application/json"
+
+
+def is_same_origin() -> bool:
+    """Whether a page of this very site sent the request; False where that cannot be known."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site == "same-origin"
+    sender = request.headers.get("Origin") or request.headers.get("Referer") or ""
+    return _origin(sender) == _origin(request.url)
+
+
+def is_cross_site() -> bool:
+    """Whether a page of another site sent the request; False where that cannot be known."""
+    site = request.headers.get("Sec-Fetch-Site")
+    if site is not None:
+        return site in ("cross-site", "same-site")
+    origin = request.headers.get("Origin")
+    return origin is not None and _origin(origin) != _origin(request.url)
+
+
+def page_to_return_to() -> str | None:
+    """The page to come back to after a login: this one, or the one that holds the form for it."""
+    if request.method in ("GET", "HEAD"):
+        return _path_of(request.url)
+    referrer = request.headers.get("Referer", "")
+    return _path_of(referrer) if _origin(referrer) == _origin(request.url) else None
+
+
+def _origin(url: str) -> tuple[str, str]:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ("", "")
+    return parts.scheme, parts.netloc
+
+
+def _path_of(url: str) -> str | None:
+    parts = urlsplit(url)
+    return parse_return_path(f"{parts.path}?{parts.query}" if parts.query else parts.path)
