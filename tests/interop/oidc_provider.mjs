@@ -1,0 +1,189 @@
+// A real OpenID provider for the tests: oidc-provider, on loopback, with PAR, JAR and PKCE required.
+//
+//   node oidc_provider.mjs configuration.json       ends with Ctrl-C
+//   node oidc_provider.mjs                          reads one line of JSON, ends when its input does
+//
+// Members of the configuration, all optional:
+//   port      0 (the default) takes a free one
+//   issuer    default: http(s)://127.0.0.1:<port>
+//   https     {"cert": PEM text, "key": PEM text}
+//   clients   client metadata, as oidc-provider names it (the names of RFC 7591)
+//   features  oidc-provider's own names, laid over the ones below: {"jwtResponseModes": {"enabled": true}}
+//
+// When it listens it prints one line, {"issuer": …, "port": …}; on stderr it complains of an unsupported
+// Node, of a configuration it cannot use, and of its own failures, and is silent otherwise.
+// GET /__calls answers what the protocol's endpoints received since the start, DELETE /__calls forgets it.
+
+import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import * as http from 'node:http';
+import * as https from 'node:https';
+import { createInterface } from 'node:readline';
+
+import Provider from 'oidc-provider';
+
+const HOST = '127.0.0.1';
+const SIGNING_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
+const ENDPOINTS = {
+  '/.well-known/openid-configuration': 'discovery',
+  '/jwks': 'jwks',
+  '/request': 'pushed_authorization_request',
+  '/auth': 'authorization',
+  '/token': 'token',
+  '/me': 'userinfo',
+  '/session/end': 'end_session',
+};
+
+// oidc-provider writes its development notices with these two.
+console.info = () => {};
+console.warn = () => {};
+
+async function readConfiguration() {
+  if (process.argv[2]) return JSON.parse(readFileSync(process.argv[2], 'utf8'));
+  const lines = createInterface({ input: process.stdin });
+  lines.on('close', () => process.exit(0));
+  return JSON.parse(await new Promise((resolve) => { lines.once('line', resolve); }));
+}
+
+function newSigningKeys() {
+  const pairs = {
+    rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    ec: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+    okp: generateKeyPairSync('ed25519'),
+  };
+  const keys = Object.entries(pairs).map(([kid, { privateKey }]) => (
+    { ...privateKey.export({ format: 'jwk' }), kid, use: 'sig' }
+  ));
+  return { keys };
+}
+
+function mergedFeatures(features = {}) {
+  const merged = {
+    devInteractions: { enabled: true },
+    pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
+    requestObjects: { enabled: true, requireSignedRequestObject: true },
+    rpInitiatedLogout: { enabled: true },
+    userinfo: { enabled: true },
+  };
+  for (const [name, settings] of Object.entries(features)) {
+    merged[name] = { ...merged[name], ...settings };
+  }
+  return merged;
+}
+
+function findAccount(_ctx, login) {
+  const name = login.charAt(0).toUpperCase() + login.slice(1);
+  return {
+    accountId: login,
+    claims: () => ({
+      sub: login, name, preferred_username: login, email: `${login}@example.com`, email_verified: true,
+    }),
+  };
+}
+
+// What arrived, kept by looking over the provider's shoulder: the body is copied while the provider reads
+// it and then split without the provider's parser, so duplicated and unknown fields are seen too.
+class Record {
+  calls = [];
+
+  watch(request, response) {
+    const url = new URL(request.url, 'http://record.invalid');
+    const endpoint = ENDPOINTS[url.pathname];
+    if (!endpoint) return;
+    const call = {
+      endpoint,
+      method: request.method,
+      path: url.pathname,
+      query: [...url.searchParams],
+      form: [],
+      authorization: request.headers.authorization?.split(' ')[0].toLowerCase() ?? null,
+      headers: { ...request.headers, authorization: undefined },
+      status: null,
+      error: null,
+    };
+    this.calls.push(call);
+    request.record = call;
+
+    const chunks = [];
+    const push = request.push;
+    request.push = (chunk, encoding) => {
+      if (chunk === null) {
+        call.form = [...new URLSearchParams(Buffer.concat(chunks).toString('utf8'))];
+      } else {
+        chunks.push(chunk);
+      }
+      return push.call(request, chunk, encoding);
+    };
+    // Before the answer's first byte leaves, so that who has the answer finds the call complete.
+    const writeHead = response.writeHead;
+    response.writeHead = (status, ...rest) => {
+      call.status = status;
+      return writeHead.call(response, status, ...rest);
+    };
+  }
+
+  refused(ctx, error) {
+    if (!ctx.req.record) return;
+    ctx.req.record.error = {
+      error: error.error ?? error.message,
+      description: error.error_description ?? null,
+      detail: error.error_detail ?? error.cause?.message ?? null,
+    };
+  }
+
+  answer(request, response) {
+    if (request.method === 'DELETE') this.calls = [];
+    response.setHeader('Content-Type', 'application/json');
+    response.end(JSON.stringify(this.calls));
+  }
+}
+
+const configuration = await readConfiguration();
+const record = new Record();
+let answer;
+
+function listener(request, response) {
+  if (request.url === '/__calls') {
+    record.answer(request, response);
+  } else {
+    record.watch(request, response);
+    answer(request, response);
+  }
+}
+
+const server = configuration.https
+  ? https.createServer(configuration.https, listener)
+  : http.createServer(listener);
+await new Promise((resolve, reject) => {
+  server.once('error', reject);
+  server.listen(configuration.port ?? 0, HOST, resolve);
+});
+
+const { port } = server.address();
+const issuer = configuration.issuer ?? `${configuration.https ? 'https' : 'http'}://${HOST}:${port}`;
+const provider = new Provider(issuer, {
+  clients: configuration.clients ?? [],
+  features: mergedFeatures(configuration.features),
+  jwks: newSigningKeys(),
+  scopes: ['openid', 'offline_access', 'reports:read'],
+  claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
+  findAccount,
+  pkce: { required: () => true },
+  enabledJWA: {
+    clientAuthSigningAlgValues: ['HS256', ...SIGNING_ALGORITHMS],
+    idTokenSigningAlgValues: SIGNING_ALGORITHMS,
+    requestObjectSigningAlgValues: SIGNING_ALGORITHMS,
+  },
+});
+for (const event of [
+  'authorization.error', 'discovery.error', 'end_session.error', 'grant.error', 'jwks.error',
+  'pushed_authorization_request.error', 'server_error', 'userinfo.error',
+]) {
+  provider.on(event, (ctx, error) => record.refused(ctx, error));
+}
+provider.on('server_error', (_ctx, error) => console.error(error));
+// The provider looks at a client when it is first asked for; a wrong one shall be known at the start.
+for (const { client_id: id } of configuration.clients ?? []) await provider.Client.find(id);
+answer = provider.callback();
+
+console.log(JSON.stringify({ issuer, port }));

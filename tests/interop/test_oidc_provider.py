@@ -1,0 +1,463 @@
+"""Whole logins at oidc-provider, which nobody here wrote and which demands PAR, JAR and PKCE.
+
+Each algorithm with each client authentication, over http and https; what is asserted of the wire is
+asserted on what the provider received.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64decode
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
+from werkzeug.test import TestResponse
+
+from flask_parjar import ParJar, current_user, login_required, scopes_required
+from tests.interop.provider_process import Call, ProviderProcess, StartProvider
+from tests.interop.scripted_browser import OpenBrowser, ScriptedBrowser
+
+pytestmark = pytest.mark.interop
+
+RSA = RSAKey.generate_key(2048, {"kid": "site-rsa"})
+EC = ECKey.generate_key("P-256", {"kid": "site-ec"})
+OKP = OKPKey.generate_key("Ed25519", {"kid": "site-okp"})
+KEYS: dict[str, Key] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": OKP, "Ed25519": OKP}
+
+# What each way to authenticate adds to `client_id` and `request` in the body, and its header.
+ASSERTION = {"client_assertion", "client_assertion_type"}
+METHODS: dict[str, tuple[set[str], str | None]] = {
+    "private_key_jwt": (ASSERTION, None),
+    "client_secret_basic": (set(), "basic"),
+    "client_secret_post": ({"client_secret"}, None),
+    "client_secret_jwt": (ASSERTION, None),
+    "none": (set(), None),
+}
+SECRET = "url-safe_and-longer-than-thirty-two-bytes"
+ODD_SECRET = "p%40ss:w+rd / 100% = $?&;#0123456789"
+
+SITE = "http://localhost"
+NAVIGATION = {
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Sec-Fetch-Mode": "navigate",
+    "Sec-Fetch-Dest": "document",
+    "Sec-Fetch-Site": "none",
+}
+FROM_THE_PROVIDER = NAVIGATION | {"Sec-Fetch-Site": "cross-site"}
+FROM_THE_SITE = NAVIGATION | {"Sec-Fetch-Site": "same-origin", "Origin": SITE}
+
+
+def client_metadata(client_id: str, alg: str, method: str, **more: Any) -> dict[str, Any]:
+    """Return the registration of a client: one algorithm and one method, and no other is taken."""
+    metadata = {
+        "client_id": client_id,
+        "redirect_uris": [f"{SITE}/callback"],
+        "post_logout_redirect_uris": [f"{SITE}/"],
+        "jwks": {"keys": [KEYS[alg].as_dict(private=False)]},
+        "request_object_signing_alg": alg,
+        "id_token_signed_response_alg": alg,
+        "token_endpoint_auth_method": method,
+    }
+    if method.startswith("client_secret"):
+        metadata["client_secret"] = SECRET
+    if method.endswith("_jwt"):
+        signing = alg if method == "private_key_jwt" else "HS256"
+        metadata["token_endpoint_auth_signing_alg"] = signing
+    return metadata | more
+
+
+def client_id_for(alg: str, method: str) -> str:
+    """Return the name of a client of the matrix."""
+    return f"{alg}-{method}"
+
+
+CLIENTS = [
+    client_metadata(client_id_for(alg, way), alg, way) for alg in KEYS for way in METHODS
+] + [
+    client_metadata("odd: id/+%", "ES256", "client_secret_basic", client_secret=ODD_SECRET),
+    client_metadata("unconfirmed", "ES256", "private_key_jwt", jwks={"keys": []}),
+    client_metadata("of-two", "ES256", "private_key_jwt", redirect_uris=[f"{SITE}/callback/work"]),
+]
+
+
+@pytest.fixture(scope="module")
+def running(oidc_provider: StartProvider) -> dict[str, ProviderProcess]:
+    """The provider, once by http and once by https, both with all the clients of this module."""
+    return {
+        "http": oidc_provider(clients=CLIENTS),
+        "https": oidc_provider(clients=CLIENTS, https=True),
+    }
+
+
+@pytest.fixture
+def provider(running: dict[str, ProviderProcess]) -> ProviderProcess:
+    """The one by http, its record empty."""
+    running["http"].forget_calls()
+    return running["http"]
+
+
+def settings(provider: ProviderProcess, alg: str, method: str, **more: Any) -> dict[str, Any]:
+    """Return the configuration of a site that is a client of the matrix.
+
+    The algorithm is named where the key does not say it by itself: PS256 comes before RS256 for an
+    RSA key, and an Ed25519 key has two names for the one algorithm.
+    """
+    config: dict[str, Any] = {
+        "PARJAR_ISSUER": provider.issuer,
+        "PARJAR_CLIENT_ID": client_id_for(alg, method),
+        "PARJAR_CLIENT_AUTH": method,
+        "PARJAR_SIGNING_KEY": KEYS[alg].as_dict(private=True),
+    }
+    if alg not in ("PS256", "ES256"):
+        config["PARJAR_SIGNING_ALG"] = alg
+    if method.startswith("client_secret"):
+        config["PARJAR_CLIENT_SECRET"] = SECRET
+    if provider.ca_bundle is not None:
+        config["PARJAR_CA_BUNDLE"] = str(provider.ca_bundle)
+    return config | more
+
+
+def new_site(config: Mapping[str, Any]) -> FlaskClient:
+    """Return a browser's view of a site as its author would write it."""
+    app = Flask("site")
+    app.config.update(SECRET_KEY="of the tests alone", **config)
+    ParJar(app)
+
+    @app.get("/account")
+    @login_required
+    def account() -> dict[str, Any]:
+        return {
+            "subject": current_user.subject,
+            "issuer": current_user.issuer,
+            "provider": current_user.provider,
+            "name": current_user.name,
+            "email": current_user.email,
+        }
+
+    @app.get("/reports")
+    @scopes_required("reports:read")
+    def reports() -> str:
+        return "the reports"
+
+    return app.test_client()
+
+
+def begin(site: FlaskClient, login_url: str = "/login") -> str:
+    """Press *Log in* and return the URL that the browser is sent to."""
+    answer = site.get(f"{login_url}?next=/account", headers=NAVIGATION)
+    assert answer.status_code == 302, answer.text
+    return answer.headers["Location"]
+
+
+def come_back(site: FlaskClient, callback: str) -> TestResponse:
+    """Open the callback URL, where the provider sends the browser with the code."""
+    assert callback.startswith(SITE)
+    return site.get(callback.removeprefix(SITE), headers=FROM_THE_PROVIDER)
+
+
+def log_in(site: FlaskClient, browser: ScriptedBrowser, login_url: str = "/login") -> str:
+    """Log in as Ada, arrive at the account page; return the URL that began it at the provider."""
+    location = begin(site, login_url)
+    arrival = come_back(site, browser.sign_in(location, login="ada"))
+    assert (arrival.status_code, arrival.headers.get("Location")) == (302, "/account"), arrival.text
+    return location
+
+
+def account(site: FlaskClient) -> dict[str, Any]:
+    """Open the account page and return what it knows of the person."""
+    answer = site.get("/account", headers=NAVIGATION)
+    assert answer.status_code == 200, answer.headers.get("Location")
+    shown: dict[str, Any] = answer.get_json()
+    return shown
+
+
+def knows_nobody(site: FlaskClient) -> bool:
+    """Whether the account page asks for a login."""
+    answer = site.get("/account", headers=NAVIGATION)
+    return answer.status_code == 302 and "/login" in answer.headers["Location"]
+
+
+def part(token: str, index: int) -> dict[str, Any]:
+    """Decode one part of a compact JWS; that its signature holds is what the provider proved."""
+    text = token.split(".")[index]
+    decoded: dict[str, Any] = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    return decoded
+
+
+def only(calls: list[Call]) -> Call:
+    """Return the one call there is."""
+    (call,) = calls
+    return call
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("alg", KEYS)
+def test_a_login_of_the_matrix(
+    running: dict[str, ProviderProcess],
+    open_browser: OpenBrowser,
+    alg: str,
+    method: str,
+    scheme: str,
+) -> None:
+    provider = running[scheme]
+    provider.forget_calls()
+    client_id = client_id_for(alg, method)
+    site = new_site(settings(provider, alg, method))
+
+    location = log_in(site, open_browser(provider))
+    assert account(site)["subject"] == "ada"
+    assert account(site)["issuer"] == provider.issuer
+
+    # The push carries three kinds of thing and no more.
+    fields, header = METHODS[method]
+    push = only(provider.calls("pushed_authorization_request"))
+    assert push.method == "POST"
+    assert sorted(name for name, _ in push.form) == sorted({"client_id", "request"} | fields)
+    assert push.field("client_id") == client_id
+    assert push.authorization == header
+    assert push.query == []
+    assert push.headers["accept"] == "application/json"
+
+    # The request object is ours, for this provider, with every parameter inside it.
+    token = push.field("request")
+    assert part(token, 0) == {"typ": "oauth-authz-req+jwt", "alg": alg, "kid": KEYS[alg].kid}
+    claims = part(token, 1)
+    assert (claims["iss"], claims["client_id"], claims["aud"]) == (
+        client_id,
+        client_id,
+        provider.issuer,
+    )
+    assert claims["redirect_uri"] == f"{SITE}/callback"
+
+    # The redirect carries two parameters and no more, and the same two arrived.
+    authorization = only(provider.calls("authorization"))
+    assert [name for name, _ in authorization.query] == ["client_id", "request_uri"]
+    assert authorization.query[0] == ("client_id", client_id)
+    assert authorization.query == parse_qsl(urlsplit(location).query)
+    assert authorization.form == []
+
+    # The code was exchanged with the same authentication, a new assertion where it is one.
+    exchange = only(provider.calls("token"))
+    grant = {"grant_type", "code", "redirect_uri", "code_verifier"}
+    assert {name for name, _ in exchange.form} - {"client_id"} == grant | fields
+    assert exchange.authorization == header
+    if fields == ASSERTION:
+        assertions = [part(call.field("client_assertion"), 1) for call in (push, exchange)]
+        assert [assertion["aud"] for assertion in assertions] == [provider.issuer] * 2
+        assert assertions[0]["jti"] != assertions[1]["jti"]
+
+
+def test_a_second_login_asks_the_provider_for_no_document(
+    provider: ProviderProcess, open_browser: OpenBrowser
+) -> None:
+    site = new_site(settings(provider, "ES256", "private_key_jwt"))
+    log_in(site, open_browser(provider))
+    provider.forget_calls()
+    log_in(site, open_browser(provider))
+    assert [call.endpoint for call in provider.calls()] == [
+        "pushed_authorization_request",
+        "authorization",
+        "token",
+    ]
+
+
+def test_without_a_secret_private_key_jwt_is_what_is_agreed_on(
+    provider: ProviderProcess, open_browser: OpenBrowser
+) -> None:
+    config = settings(provider, "PS256", "private_key_jwt")
+    del config["PARJAR_CLIENT_AUTH"]
+    site = new_site(config)
+    log_in(site, open_browser(provider))
+    assert account(site)["subject"] == "ada"
+
+
+def test_with_a_secret_basic_is_what_is_agreed_on(
+    provider: ProviderProcess, open_browser: OpenBrowser
+) -> None:
+    config = settings(provider, "ES256", "client_secret_basic")
+    del config["PARJAR_CLIENT_AUTH"]
+    log_in(new_site(config), open_browser(provider))
+    assert only(provider.calls("pushed_authorization_request")).authorization == "basic"
+
+
+def test_assertions_for_the_endpoint_are_taken_too(
+    provider: ProviderProcess, open_browser: OpenBrowser
+) -> None:
+    config = settings(provider, "ES256", "private_key_jwt", PARJAR_ASSERTION_AUDIENCE="endpoint")
+    log_in(new_site(config), open_browser(provider))
+    for endpoint, path in (("pushed_authorization_request", "/request"), ("token", "/token")):
+        assertion = only(provider.calls(endpoint)).field("client_assertion")
+        assert part(assertion, 1)["aud"] == provider.issuer + path
+
+
+def test_odd_characters_in_id_and_secret_survive_the_basic_header(
+    provider: ProviderProcess, open_browser: OpenBrowser
+) -> None:
+    site = new_site(
+        settings(
+            provider,
+            "ES256",
+            "client_secret_basic",
+            PARJAR_CLIENT_ID="odd: id/+%",
+            PARJAR_CLIENT_SECRET=ODD_SECRET,
+        )
+    )
+    log_in(site, open_browser(provider))
+    assert account(site)["subject"] == "ada"
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_userinfo_brings_name_and_mail_and_a_granted_scope_opens_its_page(
+    running: dict[str, ProviderProcess], open_browser: OpenBrowser, scheme: str
+) -> None:
+    provider = running[scheme]
+    provider.forget_calls()
+    config = settings(
+        provider,
+        "ES256",
+        "private_key_jwt",
+        PARJAR_USERINFO=True,
+        PARJAR_SCOPES="openid profile email reports:read",
+    )
+    site = new_site(config)
+    log_in(site, open_browser(provider))
+    assert (account(site)["name"], account(site)["email"]) == ("Ada", "ada@example.com")
+    assert site.get("/reports", headers=NAVIGATION).text == "the reports"
+    userinfo = only(provider.calls("userinfo"))
+    assert (userinfo.authorization, userinfo.query, userinfo.form) == ("bearer", [], [])
+
+
+def test_a_scope_that_was_not_asked_for_keeps_its_page_shut(
+    provider: ProviderProcess, open_browser: OpenBrowser
+) -> None:
+    site = new_site(settings(provider, "ES256", "private_key_jwt"))
+    log_in(site, open_browser(provider))
+    assert site.get("/reports", headers=NAVIGATION).status_code == 403
+
+
+def test_two_providers_in_one_app(
+    provider: ProviderProcess, oidc_provider: StartProvider, open_browser: OpenBrowser
+) -> None:
+    home = oidc_provider(
+        clients=[
+            client_metadata(
+                "at-home", "EdDSA", "client_secret_post", redirect_uris=[f"{SITE}/callback/home"]
+            )
+        ],
+        https=True,
+    )
+    config = {
+        "PARJAR_PROVIDERS": {
+            "work": {
+                "issuer": provider.issuer,
+                "client_id": "of-two",
+                "client_auth": "private_key_jwt",
+                "signing_key": EC.as_dict(private=True),
+            },
+            "home": {
+                "issuer": home.issuer,
+                "client_id": "at-home",
+                "client_auth": "client_secret_post",
+                "client_secret": SECRET,
+                "signing_key": OKP.as_dict(private=True),
+                "signing_alg": "EdDSA",
+            },
+        },
+        "PARJAR_CA_BUNDLE": str(home.ca_bundle),
+    }
+    site = new_site(config)
+    log_in(site, open_browser(provider), "/login/work")
+    assert (account(site)["provider"], account(site)["issuer"]) == ("work", provider.issuer)
+    log_in(site, open_browser(home), "/login/home")
+    assert (account(site)["provider"], account(site)["issuer"]) == ("home", home.issuer)
+
+    # Both under way at once in one browser: each finishes at its own provider, in any order.
+    at_work, at_home = begin(site, "/login/work"), begin(site, "/login/home")
+    from_home = open_browser(home).sign_in(at_home)
+    from_work = open_browser(provider).sign_in(at_work)
+    assert come_back(site, from_home).status_code == 302
+    assert account(site)["provider"] == "home"
+    assert come_back(site, from_work).status_code == 302
+    assert account(site)["provider"] == "work"
+
+    for process, client_id in ((provider, "of-two"), (home, "at-home")):
+        pushes = process.calls("pushed_authorization_request")
+        assert [push.field("client_id") for push in pushes] == [client_id] * 2
+        assert len(process.calls("token")) == 2
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_logging_out_ends_both_sessions(
+    running: dict[str, ProviderProcess], open_browser: OpenBrowser, scheme: str
+) -> None:
+    provider = running[scheme]
+    browser = open_browser(provider)
+    site = new_site(settings(provider, "ES256", "private_key_jwt"))
+    log_in(site, browser)
+    log_in(site, browser)
+    assert browser.headings == ["Sign-in", "Authorize"], "the second login was silent"
+
+    answer = site.post("/logout", headers=FROM_THE_SITE)
+    assert answer.status_code in (302, 303), answer.text
+    assert knows_nobody(site)
+    location = answer.headers["Location"]
+    assert location.startswith(f"{provider.issuer}/session/end?")
+    back = browser.sign_out(location)
+    assert urlsplit(back)._replace(query="").geturl() == f"{SITE}/"
+
+    log_in(site, browser)
+    assert browser.headings[-2:] == ["Sign-in", "Authorize"], "the provider's session had ended"
+
+
+def test_another_site_cannot_log_anyone_out(
+    provider: ProviderProcess, open_browser: OpenBrowser
+) -> None:
+    site = new_site(settings(provider, "ES256", "private_key_jwt"))
+    log_in(site, open_browser(provider))
+    foreign = FROM_THE_PROVIDER | {"Origin": "https://elsewhere.example"}
+    site.post("/logout", headers=foreign)
+    site.get("/logout", headers=FROM_THE_PROVIDER)
+    assert account(site)["subject"] == "ada"
+    assert provider.calls("end_session") == []
+
+
+def test_a_person_who_cancels_sees_a_page_and_is_not_logged_in(
+    provider: ProviderProcess, open_browser: OpenBrowser
+) -> None:
+    site = new_site(settings(provider, "ES256", "private_key_jwt"))
+    callback = open_browser(provider).cancel_sign_in(begin(site))
+    answer = come_back(site, callback)
+    assert answer.status_code == 403
+    assert "access_denied" in answer.text
+    assert knows_nobody(site)
+    assert provider.calls("token") == []
+
+
+def test_a_key_that_the_provider_does_not_know_stops_the_login_before_the_redirect(
+    provider: ProviderProcess,
+) -> None:
+    site = new_site(settings(provider, "ES256", "private_key_jwt", PARJAR_CLIENT_ID="unconfirmed"))
+    answer = site.get("/login", headers=NAVIGATION)
+    assert answer.status_code == 502
+    assert "Location" not in answer.headers
+    push = only(provider.calls("pushed_authorization_request"))
+    assert push.error is not None
+    assert push.error["error"] == "invalid_client"
+
+
+def test_an_authority_that_nobody_vouched_for_stops_the_login_before_anything_is_sent(
+    running: dict[str, ProviderProcess],
+) -> None:
+    provider = running["https"]
+    provider.forget_calls()
+    config = settings(provider, "ES256", "private_key_jwt")
+    del config["PARJAR_CA_BUNDLE"]
+    answer = new_site(config).get("/login", headers=NAVIGATION)
+    assert answer.status_code in (502, 503)
+    assert provider.calls() == []
