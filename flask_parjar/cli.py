@@ -25,5 +25,6 @@ def dev_provider(port: int, site: str) -> None:
     from .testing import DevProvider  # the guest house is opened only here
 
     provider = DevProvider(f"http://127.0.0.1:{port}")
-    provider.connect(current_app._get_current_object(), site=site)  # type: ignore[attr-defined]
+    app = current_app._get_current_object()  # type: ignore[attr-defined]
+    provider.connect(app, base_urls=[site])
     provider.serve(port)

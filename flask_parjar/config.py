@@ -35,6 +35,7 @@ class Settings:
     url_prefix: str | None = None
     after_login: str = "/"
     after_logout: str = "/"
+    store: str = "session"
     session_lifetime: int = 8 * 3600
     transaction_lifetime: int = 600
     http_timeout: float = 5
@@ -225,15 +226,16 @@ def read_settings(config: Mapping[str, Any], *, secret_key: object) -> Settings:
     app_wide = {
         _field(key): values.pop(key)
         for key in list(values)
-        if not KEYS[key].per_provider and key not in ("PROVIDERS", "STORE")
+        if not KEYS[key].per_provider and key != "PROVIDERS"
     }
+    named = "PROVIDERS" in values
     sections = values.pop("PROVIDERS", None)
-    providers = _read_providers(sections, values, faults)
+    providers = {} if named and sections is None else _read_providers(sections, values, faults)
     if faults:
         raise ConfigError(faults)
     return Settings(
         providers=providers,
-        named=sections is not None,
+        named=named,
         warnings=tuple(_insecure_choices(providers)),
         **app_wide,
     )
@@ -261,6 +263,7 @@ def _parse_keys(given: Mapping[str, Any], label: _Label, faults: list[str]) -> d
             try:
                 values[name] = KEYS[name].parse(value)
             except ValueError as exc:
+                values[name] = None  # given, but not usable: nobody need say that it is missing
                 faults.append(f"{label(name)}{_found(name, value)}: {exc}")
     return values
 
@@ -325,7 +328,7 @@ def _read_client(
     for key in ("ISSUER", "CLIENT_ID"):
         if key not in values:
             faults.append(f"{label(key)} is required")
-    if "ISSUER" in values:
+    if values.get("ISSUER"):
         try:
             check_endpoint(values["ISSUER"], allow_http=values.get("INSECURE_HTTP", False))
             if "?" in values["ISSUER"]:
@@ -347,13 +350,13 @@ def _faults_between_keys(values: Mapping[str, Any]) -> list[tuple[str, str]]:
     auth, secret = values.get("CLIENT_AUTH"), values.get("CLIENT_SECRET")
     signing = values.get("SIGNING_KEY")
     needs_key = auth == "private_key_jwt" or (auth is None and secret is None)
-    if signing is None and not values.get("INSECURE_UNSIGNED_REQUEST"):
+    if "SIGNING_KEY" not in values and not values.get("INSECURE_UNSIGNED_REQUEST"):
         faults.append(
             ("SIGNING_KEY", "is required: a private key as PEM or JWK, or the path of one")
         )
-    elif signing is None and needs_key and "ASSERTION_KEY" not in values:
+    elif "SIGNING_KEY" not in values and needs_key and "ASSERTION_KEY" not in values:
         faults.append(("SIGNING_KEY", "is required by private_key_jwt, or write a CLIENT_SECRET"))
-    if auth in ("client_secret_basic", "client_secret_post", "client_secret_jwt") and not secret:
+    if str(auth).startswith("client_secret_") and "CLIENT_SECRET" not in values:
         faults.append(("CLIENT_SECRET", f"is required by {auth}"))
     if auth == "client_secret_jwt" and secret and len(secret.encode()) < _MIN_HMAC_SECRET:
         faults.append(

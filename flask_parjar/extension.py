@@ -16,7 +16,7 @@ from .error_page import show_error
 from .errors import ParJarError
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
-from .provider import Http, Provider, ProviderCall
+from .provider import Http, OnCall, Provider, ProviderCall
 from .session import current_user
 from .state import AppState, Hooks, install
 
@@ -144,20 +144,22 @@ class ParJar:
         return choose
 
 
-def _teller(app: Flask) -> Callable[[ProviderCall], None]:
+def _teller(app: Flask) -> OnCall:
     """Make the function that turns a call to a provider into a signal of this app."""
 
-    def tell(call: ProviderCall) -> None:
-        signals.provider_called.send(
-            app,
-            provider=call.provider,
-            endpoint=call.endpoint,
-            url=call.url,
-            status=call.status,
-            milliseconds=call.milliseconds,
-            sent=call.sent,
-            received=call.received,
-            error=call.error,
-        )
+    def tell(describe: Callable[[], ProviderCall]) -> None:
+        if signals.provider_called.receivers:
+            call = describe()
+            signals.provider_called.send(
+                app,
+                provider=call.provider,
+                endpoint=call.endpoint,
+                url=call.url,
+                status=call.status,
+                milliseconds=call.milliseconds,
+                sent=call.sent,
+                received=call.received,
+                error=call.error,
+            )
 
     return tell

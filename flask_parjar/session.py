@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, cast
 
-from flask import current_app, g, session
+from flask import current_app, request, session
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.local import LocalProxy
 
@@ -21,7 +21,7 @@ log = logging.getLogger("flask_parjar")
 
 SESSION_KEY = "_parjar_user"
 _MAX_CLAIMS_IN_COOKIE = 1200
-_CACHED = "_parjar_identity"
+_CACHED = "flask_parjar.identity"  # in the WSGI environ: as short-lived as the request itself
 
 
 def log_in(identity: Identity, *, now: int) -> Identity:
@@ -54,7 +54,7 @@ def log_in(identity: Identity, *, now: int) -> Identity:
         sorted(identity.scopes),
         now,
     ]
-    setattr(g, _CACHED, identity)
+    request.environ[_CACHED] = identity
     return identity
 
 
@@ -62,19 +62,19 @@ def log_out() -> Identity:
     """End this browser's session, and say whose it was (falsy for nobody's)."""
     identity = get_identity()
     session.clear()
-    g.pop(_CACHED, None)
+    request.environ[_CACHED] = NOBODY
     return identity
 
 
 def get_identity() -> Identity:
     """Who is logged in: `NOBODY` where nobody is. Costs a look into the session, and no more."""
-    identity: Identity | None = g.get(_CACHED)
+    identity: Identity | None = request.environ.get(_CACHED)
     if identity is None:
         state = current_state()
         identity = _read_identity(state)
         if identity:
             identity = _with_user(state, identity)
-        setattr(g, _CACHED, identity)
+        request.environ[_CACHED] = identity
     return identity
 
 

@@ -19,7 +19,8 @@ login_started = _signals.signal("login-started")
 #: parameters), ``id_token`` (``header``, ``claims``), ``checks`` (a sentence for each proof).
 logged_in = _signals.signal("logged-in")
 
-#: A login ended in an error. ``provider`` (a name or None), ``error`` (a `ParJarError`).
+#: A login ended in an error. ``provider`` (a name or None), ``error`` (a `ParJarError`),
+#: ``response`` (the callback's parameters; empty where it did not come to them).
 login_failed = _signals.signal("login-failed")
 
 #: Somebody logged out of this site. ``identity``.

@@ -20,6 +20,7 @@ from .errors import ResponseRejected
 from .protocol.authorization import LoginOptions
 from .protocol.client import ClientConfig
 from .protocol.transaction import Transaction, derive, new_seed
+from .state import current_state
 
 SESSION_KEY = "_parjar_logins"
 MAX_WAITING = 5
@@ -113,14 +114,19 @@ def read_state(state: str) -> StateSlip:
     )
 
 
-def pop_transaction(
-    slip: StateSlip, client: ClientConfig, *, now: int, lifetime: int
-) -> Transaction | None:
+def is_expired(slip: StateSlip, *, now: int) -> bool:
+    """Say whether a login took longer than PARJAR_TRANSACTION_LIFETIME allows."""
+    return now - slip.signed_at > current_state().settings.transaction_lifetime
+
+
+def pop_transaction(slip: StateSlip, client: ClientConfig, *, now: int) -> Transaction | None:
     """Take the transaction that a slip names out of this browser's session, for good.
 
-    :param lifetime: seconds after which a transaction counts for nothing.
     :returns: None where this browser has none: lost, used, too old, or another browser's.
+    :raises ResponseRejected: ``state_mismatch``, at another provider's callback.
     """
+    if slip.provider != client.name:
+        raise ResponseRejected("state_mismatch", f"{slip.provider!r} at {client.name!r}")
     entries = waiting()
     for position, entry in enumerate(entries):
         if hmac.compare_digest(derive(entry[0], "state"), slip.id):
@@ -129,7 +135,8 @@ def pop_transaction(
     else:
         return None
     seed, started_at, provider, issuer, redirect_uri = entry[:5]
-    if now - started_at > lifetime or (provider, issuer) != (slip.provider, client.issuer):
+    too_old = now - started_at > current_state().settings.transaction_lifetime
+    if too_old or (provider, issuer) != (slip.provider, client.issuer):
         return None
     asked = entry[5] if len(entry) > 5 else {}
     return Transaction(

@@ -99,40 +99,38 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
     """``/callback``: take the transaction, prove the answer, start the session, go where asked."""
     if is_speculative():
         return _not_now()
-    state = current_state()
-    with _failures_told(provider):
-        counterpart, now = state.provider(provider), int(time.time())
-        client = counterpart.client
-        posted = client.response_mode == "form_post"
+    now = int(time.time())
+    with _failures_told(provider) as answer:
+        counterpart = current_state().provider(provider)
+        posted = counterpart.client.response_mode == "form_post"
         if (request.method == "POST") != posted:
-            return _method_not_allowed("POST" if posted else "GET")
+            return Response(status=405, headers={"Allow": "POST" if posted else "GET"})
         pairs = (request.form if posted else request.args).items(multi=True)
         parameters = ResponseParameters.parse(pairs)
+        answer.update(parameters.values)
         slip = transactions.read_state(parameters.state)
-        if slip.provider != client.name:
-            raise ResponseRejected("state_mismatch", f"{slip.provider!r} at {client.name!r}")
-        lifetime = state.settings.transaction_lifetime
-        transaction = transactions.pop_transaction(slip, client, now=now, lifetime=lifetime)
-        if transaction is None:
-            if posted and is_cross_site():
-                # A cross-site POST brings no SameSite=Lax cookie: post it once more from here.
-                return render_template("parjar/form_post.html", parameters=parameters.values)
-            return _without_transaction(slip, parameters, expired=now - slip.signed_at > lifetime)
-        completed = complete_login(counterpart, transaction, parameters, now=now)
-        identity = browser_session.log_in(completed.identity, now=now)
-    log.info("logged in at provider %r", client.name)
-    _tell_logged_in(completed, identity, parameters)
-    return redirect(slip.next)
+        transaction = transactions.pop_transaction(slip, counterpart.client, now=now)
+        if transaction is not None:
+            completed = complete_login(counterpart, transaction, parameters, now=now)
+            identity = browser_session.log_in(completed.identity, now=now)
+            _tell_logged_in(completed, identity, parameters)
+            return redirect(transaction.next)
+    if posted and is_cross_site():
+        # A cross-site POST brings no SameSite=Lax cookie: have it posted once more from here.
+        return render_template("parjar/form_post.html", parameters=parameters.values)
+    return _start_again(slip, parameters, now=now)
 
 
-def _without_transaction(
-    slip: transactions.StateSlip, parameters: ResponseParameters, *, expired: bool
+def _start_again(
+    slip: transactions.StateSlip, parameters: ResponseParameters, *, now: int
 ) -> ResponseReturnValue:
-    """An answer to a login that this browser does not have (any more)."""
+    """Answer to a login that this browser does not have (any more): begin it anew, but once."""
     if browser_session.get_identity():
         return redirect(slip.next)  # back or reload on a used callback: nothing is wrong
+    expired = transactions.is_expired(slip, now=now)
     if slip.started_again or "error" in parameters.values:
-        raise ResponseRejected("login_expired" if expired else "login_lost")
+        with _failures_told(slip.provider):
+            raise ResponseRejected("login_expired" if expired else "login_lost")
     log.warning("login %s, starting it once more", "expired" if expired else "lost")
     return start_login(slip.provider, _chosen_options(), next=slip.next, started_again=True)
 
@@ -198,13 +196,19 @@ def _return_path(next_path: str | None) -> str:
 
 
 @contextmanager
-def _failures_told(provider: str | None) -> Iterator[None]:
-    """Log and signal an error that ends a login; it is answered by `show_error`."""
+def _failures_told(provider: str | None) -> Iterator[dict[str, str]]:
+    """Log and signal an error that ends a login; it is answered by `show_error`.
+
+    :returns: a place for the callback's parameters, told of cut short.
+    """
+    answer: dict[str, str] = {}
     try:
-        yield
+        yield answer
     except ParJarError as error:
         log.warning("login failed: %s: %s. %s", error.code, error.detail, error.advice)
-        signals.login_failed.send(_app(), provider=provider, error=error)
+        signals.login_failed.send(
+            _app(), provider=provider, error=error, response=redact_message(answer)
+        )
         raise
 
 
@@ -228,6 +232,7 @@ def _tell_login_started(provider: Provider, outgoing: OutgoingRequest) -> None:
 def _tell_logged_in(
     completed: CompletedLogin, identity: Any, parameters: ResponseParameters
 ) -> None:
+    log.info("logged in at provider %r", identity.provider)
     if not signals.logged_in.receivers:
         return
     id_token = completed.id_token
@@ -248,7 +253,3 @@ def _app() -> Any:
 def _not_now() -> Response:
     """Refuse a browser that asks ahead of its user, so that it asks again when they do."""
     return Response(status=200 if request.method == "HEAD" else 503)
-
-
-def _method_not_allowed(allowed: str) -> Response:
-    return Response(status=405, headers={"Allow": allowed})

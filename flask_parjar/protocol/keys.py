@@ -89,24 +89,29 @@ def _encode_json(value: Mapping[str, Any]) -> str:
 
 
 def parse_signing_keys(value: str | Mapping[str, Any]) -> tuple[SigningKey, ...]:
-    """Import our private keys: PEM text (PKCS#8, PKCS#1, SEC1), a JWK, or a JWK Set.
+    """Import our keys: PEM text (PKCS#8, PKCS#1, SEC1), a JWK, or a JWK Set.
 
+    :returns: the first is private and signs; the public halves of all are published.
     :raises ValueError: with what was found and what is needed.
     """
     if isinstance(value, str):
         text = value.strip()
         if text.startswith("{"):
             return parse_signing_keys(parse_json_object(text.encode("utf-8")))
-        return (_signing_key(_import_pem(text)),)
+        return _private_first([_import_pem(text)])
     if "keys" not in value:
-        return (_signing_key(_import_jwk(value)),)
+        return _private_first([_import_jwk(value)])
     listed = value["keys"]
     if not isinstance(listed, list) or not all(isinstance(jwk, Mapping) for jwk in listed):
         raise ValueError("the member keys of a JWK Set is a list of JWKs")
-    keys = tuple(_signing_key(_import_jwk(jwk)) for jwk in listed if "d" in jwk)
-    if not keys:
-        raise ValueError("the JWK Set has no private key (a member 'd')")
-    return keys
+    return _private_first([_import_jwk(jwk) for jwk in listed])
+
+
+def _private_first(keys: Sequence[Key]) -> tuple[SigningKey, ...]:
+    """The keys in order, those that cannot sign at the end: they are published, and no more."""
+    if not any(key.is_private for key in keys):
+        raise ValueError("there is no private key in it (a JWK has one in its member d)")
+    return tuple(_signing_key(key) for key in sorted(keys, key=lambda each: not each.is_private))
 
 
 def parse_shared_secret(secret: str) -> SigningKey:
@@ -159,8 +164,6 @@ def _check_rsa_size(jwk: Mapping[str, Any]) -> None:
 
 def _signing_key(key: Key) -> SigningKey:
     key.ensure_kid()
-    if not key.is_private:
-        raise ValueError("it is a public key: the private key is needed to sign")
     if key.get("use") not in (None, "sig"):
         raise ValueError("its use is not 'sig'")
     public = key.as_dict(private=False)

@@ -32,15 +32,14 @@ class ProviderCall:
     error: str | None
 
 
+#: Told of each call by a function that describes it, so that nothing is described to nobody.
+OnCall = Callable[[Callable[[], ProviderCall]], None]
+
+
 class Calls:
-    """The calls of one provider.
+    """The calls of one provider."""
 
-    :param on_call: told of each, with secrets cut short; None where nobody listens.
-    """
-
-    def __init__(
-        self, provider: str, http: Http, on_call: Callable[[ProviderCall], None] | None
-    ) -> None:
+    def __init__(self, provider: str, http: Http, on_call: OnCall) -> None:
         self._provider = provider
         self._http = http
         self._on_call = on_call
@@ -83,11 +82,9 @@ class Calls:
     ) -> None:
         status = answer.status if answer else None
         log.debug("%s: HTTP %s, %s, %.1f ms", endpoint, status, error or "ok", milliseconds)
-        if self._on_call is None:
-            return
         received = answer.document if answer and answer.document else {}
         self._on_call(
-            ProviderCall(
+            lambda: ProviderCall(
                 provider=self._provider,
                 endpoint=endpoint,
                 url=url.partition("?")[0],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -24,7 +24,7 @@ from ..protocol.response import AuthorizationResponse
 from ..protocol.tokens import TokenSet
 from ..protocol.transaction import Transaction
 from ..protocol.userinfo import parse_userinfo
-from .calls import Calls, ProviderCall, refusal
+from .calls import Calls, OnCall, refusal
 from .documents import MAX_TTL, MIN_TTL, Document, time_to_live
 from .http import Answer, Http
 
@@ -52,12 +52,10 @@ class _Published:
 class Provider:
     """One provider and our client there: shared by all threads, holding documents and no request.
 
-    :param on_call: told of each exchange, with secrets cut short; None where nobody listens.
+    :param on_call: told of each exchange, with secrets cut short.
     """
 
-    def __init__(
-        self, client: ClientConfig, http: Http, *, on_call: Callable[[ProviderCall], None] | None
-    ) -> None:
+    def __init__(self, client: ClientConfig, http: Http, *, on_call: OnCall) -> None:
         self.client = client
         self._calls = Calls(client.name, http, on_call)
         self._published = Document(self._fetch_metadata)
