@@ -90,7 +90,9 @@ def claims_required(**claims: Any) -> Callable[[View[P, R]], View[P, R]]:
 
 
 def _has(identity: Identity, name: str, value: object) -> bool:
-    found = identity.claims.get(name)
+    if name not in identity.claims:
+        return False
+    found = identity.claims[name]
     if isinstance(found, list) and not isinstance(value, list):
         return any(type(each) is type(value) and each == value for each in found)
     return type(found) is type(value) and bool(found == value)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
-from urllib.parse import urljoin
+from urllib.parse import parse_qsl, urljoin
 
 from flask import (
     Blueprint,
@@ -40,6 +40,8 @@ from .state import current_state
 from .visit import is_cross_site, is_navigation, is_same_origin, is_speculative
 
 log = logging.getLogger("flask_parjar")
+
+_MAX_FORM = 32 * 1024  # bytes of a form_post answer, before anything of it is read
 
 
 def make_blueprint(*, url_prefix: str | None, named: bool) -> Blueprint:
@@ -105,8 +107,7 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
         posted = counterpart.client.response_mode == "form_post"
         if (request.method == "POST") != posted:
             return Response(status=405, headers={"Allow": "POST" if posted else "GET"})
-        pairs = (request.form if posted else request.args).items(multi=True)
-        parameters = ResponseParameters.parse(pairs)
+        parameters = ResponseParameters.parse(_response_pairs(posted))
         answer.update(parameters.values)
         slip = transactions.read_state(parameters.state)
         transaction = transactions.pop_transaction(slip, counterpart.client, now=now)
@@ -119,6 +120,17 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
         # A cross-site POST brings no SameSite=Lax cookie: have it posted once more from here.
         return render_template("parjar/form_post.html", parameters=parameters.values)
     return _start_again(slip, parameters, now=now)
+
+
+def _response_pairs(posted: bool) -> list[tuple[str, str]]:
+    """The parameters of the callback, duplicates and all; what is not UTF-8 is not repaired."""
+    if posted and (request.content_length is None or request.content_length > _MAX_FORM):
+        raise ResponseRejected("response_malformed", f"{request.content_length} bytes of form")
+    encoded = request.get_data() if posted else request.query_string
+    try:
+        return parse_qsl(encoded.decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError as exc:
+        raise ResponseRejected("response_malformed", type(exc).__name__) from exc
 
 
 def _start_again(
