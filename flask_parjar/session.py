@@ -42,10 +42,6 @@ def log_in(identity: Identity, *, now: int) -> Identity:
         others = waiting()
         session.clear()
         keep_waiting(others)
-    # Flask-Session and its kin: the way a server-side session gets a new identifier
-    regenerate = getattr(current_app.session_interface, "regenerate", None)
-    if regenerate is not None:
-        regenerate(session)
     session[SESSION_KEY] = [
         identity.provider,
         identity.issuer,
@@ -54,6 +50,10 @@ def log_in(identity: Identity, *, now: int) -> Identity:
         sorted(identity.scopes),
         now,
     ]
+    # Flask-Session and its kin give a session a new identifier so, but not while it is empty.
+    regenerate = getattr(current_app.session_interface, "regenerate", None)
+    if regenerate is not None:
+        regenerate(session)
     request.environ[_CACHED] = identity
     return identity
 

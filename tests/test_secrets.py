@@ -1,0 +1,181 @@
+"""No secret in any log, signal, page or error."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_parjar import (
+    logged_in,
+    logged_out,
+    login_failed,
+    login_started,
+    provider_called,
+)
+from flask_parjar.testing import DevProvider
+from tests.site import Visitor, make_site, query
+
+CLIENT_SECRET = "the-client-secret-of-these-tests"
+SIGNALS = {
+    "login_started": login_started,
+    "provider_called": provider_called,
+    "logged_in": logged_in,
+    "login_failed": login_failed,
+    "logged_out": logged_out,
+}
+
+
+@pytest.fixture
+def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """The log of every library in the process, at its most talkative."""
+    with caplog.at_level(logging.DEBUG):
+        for name in list(logging.root.manager.loggerDict):
+            logging.getLogger(name).setLevel(logging.DEBUG)
+        yield caplog
+
+
+@pytest.fixture
+def heard(site: Flask) -> Iterator[list[tuple[str, dict[str, Any]]]]:
+    """What the signals said, in order."""
+    events: list[tuple[str, dict[str, Any]]] = []
+    receivers = []
+    for name, signal in SIGNALS.items():
+
+        def hear(sender: Any, _name: str = name, **what: Any) -> None:
+            events.append((_name, what))
+
+        receivers.append(hear)
+        signal.connect(hear)
+    yield events
+    for signal, receiver in zip(SIGNALS.values(), receivers, strict=True):
+        signal.disconnect(receiver)
+
+
+def secrets_of(provider: DevProvider, visitor: Visitor, callback: str) -> dict[str, str]:
+    """Everything of one login that nobody else may learn."""
+    found: dict[str, str] = {}
+    for call in provider.calls:
+        for name in ("request", "client_assertion", "code", "code_verifier", "client_secret"):
+            if name in call.form:
+                found[f"{call.endpoint} {name}"] = call.form[name]
+        if call.endpoint == "userinfo":
+            found["access token"] = call.headers["Authorization"].removeprefix("Bearer ")
+    answer = {name: values[0] for name, values in query(callback).items()}
+    found["code"], found["state"] = answer["code"], answer["state"]
+    with visitor.client.session_transaction() as stored:
+        stored["probe"] = True
+    found["cookie"] = str(visitor.client.get_cookie("session").value)  # type: ignore[union-attr]
+    key = visitor.app.extensions["parjar"].providers["default"].client.signing_keys[0]
+    found["private key"] = key._key.as_dict(private=True)["d"]
+    return found
+
+
+@pytest.mark.parametrize("method", ["private_key_jwt", "client_secret_post", "client_secret_basic"])
+def test_no_secret_is_logged_or_signalled(
+    provider: DevProvider, everything_logged: pytest.LogCaptureFixture, heard: Any, method: str
+) -> None:
+    app = make_site(
+        provider,
+        PARJAR_CLIENT_SECRET=CLIENT_SECRET,
+        PARJAR_CLIENT_AUTH=method,
+        PARJAR_USERINFO=True,
+    )
+    visitor = Visitor(app, provider)
+    callback = visitor.come_back(visitor.leave("/login?next=/me"))
+    with visitor.client.session_transaction() as stored:
+        seed = stored["_parjar_logins"][0][0]
+    assert visitor.get(callback).location == "/me"
+    secrets = secrets_of(provider, visitor, callback)
+    secrets |= {"client secret": CLIENT_SECRET, "seed": seed}
+    ours = "\n".join(
+        record.getMessage()
+        for record in everything_logged.records
+        if record.name.startswith(("flask_parjar", "urllib3", "requests", "joserfc"))
+    )
+    told = json.dumps([name for name, _ in heard]) + repr(heard)
+    assert "pushed_authorization_request: HTTP 201" in ours
+    assert {"request_uri", "code_verifier"} <= set(told.replace("'", '"').split('"'))
+    assert len(secrets) >= 10
+    for name, secret in secrets.items():
+        assert secret not in ours, f"{name} in the log"
+        assert secret not in told, f"{name} in a signal"
+        assert secret[12:40] not in told, f"a piece of {name} in a signal"
+
+
+def test_the_signals_of_a_login(visitor: Visitor, heard: Any) -> None:
+    visitor.log_in("/login?next=/me")
+    names = [name if name != "provider_called" else what["endpoint"] for name, what in heard]
+    assert names == [
+        "discovery",
+        "pushed_authorization_request",
+        "login_started",
+        "token",
+        "jwks",
+        "logged_in",
+    ]
+    events = {names[n]: what for n, (_, what) in enumerate(heard)}
+    push = events["pushed_authorization_request"]
+    assert (push["provider"], push["status"], push["error"]) == ("default", 201, None)
+    assert push["milliseconds"] > 0 and "?" not in push["url"]
+    assert set(push["sent"]) >= {"client_id", "request"}
+    assert push["sent"]["client_id"] == "flask-parjar"
+    assert push["sent"]["request"].startswith("eyJ") and "characters)" in push["sent"]["request"]
+    assert push["received"]["expires_in"] > 0
+    started = events["login_started"]
+    assert started["request_object"]["header"]["typ"] == "oauth-authz-req+jwt"
+    assert started["request_object"]["claims"]["iss"] == "flask-parjar"
+    assert "characters)" in started["request_object"]["claims"]["nonce"]
+    assert set(started["redirect"]["parameters"]) == {"client_id", "request_uri"}
+    done = events["logged_in"]
+    assert done["identity"].subject == "ada"
+    assert done["id_token"]["claims"]["sub"] == "ada"
+    assert set(done["response"]) == {"code", "state", "iss"}
+    assert [check.partition(":")[0] for check in done["checks"]] == [
+        "signature",
+        "iss",
+        "aud",
+        "exp",
+        "iat",
+        "nonce",
+        "sub",
+        "at_hash",
+    ]
+
+
+def test_the_signals_of_a_failure(visitor: Visitor, provider: DevProvider, heard: Any) -> None:
+    with provider.fault("par_error_invalid_client"):
+        visitor.get("/login")
+    name, what = heard[-1]
+    assert (name, what["provider"], what["error"].code) == ("login_failed", None, "client_refused")
+    with provider.fault("par_html"):
+        visitor.get("/login")
+    call = [what for name, what in heard if name == "provider_called"][-1]
+    assert (call["status"], call["error"], call["received"]) == (200, "provider_answer", {})
+
+
+def test_a_lost_login_fails_once(visitor: Visitor, heard: Any) -> None:
+    """Starting again is no failure; failing at it is one, told once."""
+    back = visitor.come_back(visitor.leave())
+    visitor.client.delete_cookie("session")
+    heard.clear()
+    away = visitor.get(back).location
+    assert [name for name, _ in heard].count("login_failed") == 0
+    again = visitor.come_back(away)
+    visitor.client.delete_cookie("session")
+    visitor.get(again)
+    assert [name for name, _ in heard].count("login_failed") == 1
+
+
+def test_no_page_shows_a_secret(visitor: Visitor, provider: DevProvider) -> None:
+    visitor.app.debug = True
+    back = visitor.come_back(visitor.leave())
+    code = query(back)["code"][0]
+    with provider.fault("token_error_invalid_grant"):
+        page = visitor.get(back)
+    assert page.status_code == 400
+    assert code not in page.text and "code_refused" in page.text
