@@ -5,8 +5,9 @@ from __future__ import annotations
 from flask import Response, current_app, jsonify, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from .errors import LoginRequired, ParJarError, ProviderUnavailable
+from .errors import AccessDenied, LoginRequired, ParJarError, ProviderUnavailable
 from .state import current_state
+from .transactions import read_state
 from .visit import is_navigation, page_to_return_to
 
 _HEADERS = {
@@ -40,10 +41,25 @@ def _error_page(error: ParJarError) -> str:
     return render_template(
         "parjar/error.html",
         error=error,
-        login_url=url_for("parjar.login"),
+        denied=isinstance(error, AccessDenied),
+        login_url=url_for("parjar.login", next=_page_wanted(error)),
         home_url=current_state().settings.after_logout,
         shown_to_operator=current_app.debug,
     )
+
+
+def _page_wanted(error: ParJarError) -> str | None:
+    """Where a new login is to lead: where this one would have, or to the page that was refused."""
+    if isinstance(error, AccessDenied):
+        return page_to_return_to()
+    if request.endpoint == "parjar.login":
+        return request.args.get("next")
+    if "state" not in request.values:
+        return None
+    try:
+        return read_state(request.values["state"]).next
+    except ParJarError:
+        return None
 
 
 def _error_json(error: ParJarError) -> Response:
@@ -55,6 +71,7 @@ def _error_json(error: ParJarError) -> Response:
 
 
 def add_headers(response: Response) -> Response:
+    """Forbid that an answer of ours is kept, framed or guessed at; what it says itself stays."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     return response

@@ -14,7 +14,7 @@ from .error_codes import CODES
 class ParJarError(Exception):
     """The root of the tree.
 
-    :param code: a key of `CODES`.
+    :param code: one of the table in ``error_codes.py``.
     :param detail: for the operator's log: which value, what was found. Never a secret.
     :param status: where the situation knows a better HTTP status than the table.
     """
@@ -29,7 +29,7 @@ class ParJarError(Exception):
 
 
 class ConfigError(ParJarError):
-    """The configuration has faults: all of them at once, in `faults`. Raised at start."""
+    """The configuration has faults: all of them at once, in ``faults``. Raised at start."""
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("config", "; ".join(faults))

@@ -98,7 +98,7 @@ def test_a_login_lost_twice_ends_in_a_page(visitor: Visitor, provider: DevProvid
     provider.calls.clear()
     page = visitor.get(again)
     assert (page.status_code, "login_lost" in page.text) == (400, True)
-    assert 'href="/login"' in page.text
+    assert 'href="/login?next=/me"' in page.text  # the page that was wanted is not forgotten
     assert provider.calls == []
 
 

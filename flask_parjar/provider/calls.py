@@ -125,8 +125,9 @@ def refusal(answer: Answer, code: str) -> ProviderRefused | ProviderUnavailable:
         else:
             return ProviderUnavailable("provider_failed", f"HTTP {answer.status}, no JSON error")
     description = document.get("error_description")
+    unknown_client = code != "userinfo_refused" and (error in _OUR_FAULT or answer.status == 401)
     return ProviderRefused(
-        "client_refused" if error in _OUR_FAULT or answer.status == 401 else code,
+        "client_refused" if unknown_client else code,
         error=error[:200],
         description=description[:200] if isinstance(description, str) else "",
     )

@@ -1,0 +1,93 @@
+"""One login against a provider that misbehaves: what came of it, and what was left undone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from flask_parjar import ParJar
+from flask_parjar.testing import FAULTS, DevProvider, Stopped
+from tests.site import SCOPES, Visitor, make_site
+
+#: The ID-token faults that only a request for them can meet.
+ASKS_FOR_STRENGTH = ("auth_time", "acr")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a login ended.
+
+    :param place: where it ended: ``login``, ``callback``, or at the ``provider``
+    :param code: our error code, None for a login that went well
+    :param calls: what the site asked the provider, in order
+    """
+
+    place: str
+    status: int
+    code: str | None
+    calls: tuple[str, ...]
+    page: str
+    logged_in: bool
+
+
+def attempt(fault: str, *, times: int = 1) -> Outcome:
+    """Log in while the provider misbehaves in one way."""
+    provider = DevProvider("https://op.example")
+    app = make_site(
+        provider,
+        prepare=_strong_login,
+        PARJAR_SCOPES=SCOPES,
+        PARJAR_USERINFO=fault.startswith("userinfo"),
+        PARJAR_CLIENT_AUTH="client_secret_post" if fault.endswith("client_secret") else None,
+        PARJAR_CLIENT_SECRET="the secret that client and provider share",
+    )
+    if not fault.endswith("client_secret"):
+        app = make_site(
+            provider,
+            prepare=_strong_login,
+            PARJAR_SCOPES=SCOPES,
+            PARJAR_USERINFO=fault.startswith("userinfo"),
+        )
+    visitor = Visitor(app, provider)
+    strong = any(claim in fault for claim in ASKS_FOR_STRENGTH)
+    with provider.fault(fault):
+        return _log_in(visitor, provider, "/strong" if strong else "/login?next=/me")
+
+
+def _strong_login(app: Flask, parjar: ParJar) -> None:
+    @app.get("/strong")
+    def strong() -> object:
+        return parjar.login(next="/me", max_age=60, acr_values=["pwd"], essential_acr=True)
+
+
+def _log_in(visitor: Visitor, provider: DevProvider, login_url: str) -> Outcome:
+    response = visitor.get(login_url)
+    if response.status_code != 302:
+        return _outcome("login", response, visitor, provider)
+    try:
+        back = visitor.come_back(response.location)
+    except Stopped:
+        return _outcome("provider", response, visitor, provider)
+    return _outcome("callback", visitor.get(back), visitor, provider)
+
+
+def _outcome(
+    place: str, response: TestResponse, visitor: Visitor, provider: DevProvider
+) -> Outcome:
+    found = re.search(r"Code: <code>(\w+)</code>", response.text)
+    asked = [call.endpoint for call in provider.calls]
+    ours = ("discovery", "jwks", "pushed_authorization_request", "token", "userinfo")
+    return Outcome(
+        place=place,
+        status=response.status_code,
+        code=found[1] if found else None,
+        calls=tuple(name for name in asked if name in ours),
+        page=response.text,
+        logged_in=visitor.get("/me").status_code == 200,
+    )
+
+
+ALL = sorted(FAULTS)
