@@ -1,0 +1,175 @@
+"""A browser that keeps cookies, follows redirects and presses the provider's buttons.
+
+It reads the same pages that a person sees; no door is opened for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from werkzeug.test import Client, TestResponse
+
+from .answers import with_query
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+_MAX_STEPS = 12
+
+
+class Stopped(RuntimeError):
+    """The provider showed a page where the browser could not go on.
+
+    :param status: the page's HTTP status
+    :param page: its HTML
+    """
+
+    def __init__(self, status: int, page: str) -> None:
+        super().__init__(f"the provider answered {status}: {_visible_text(page)}")
+        self.status = status
+        self.page = page
+
+
+class Browser:
+    """One browser, with one person before it.
+
+    :param app: the provider's WSGI app
+    :param issuer: where that app lives
+    """
+
+    def __init__(self, app: WSGIApplication, issuer: str) -> None:
+        self._client = Client(app)
+        self._home = issuer.rstrip("/")
+
+    def sign_in(
+        self, url: str, person: str = "ada", *, approve: bool = True, decline: Collection[str] = ()
+    ) -> str:
+        """Open an authorization URL, sign in, agree, and come back.
+
+        :param person: the username to choose
+        :param approve: whether to agree or to say no
+        :param decline: scopes not to agree to
+        :returns: the URL at the client that the provider sends the browser to, with the response in
+            its query, also where it would be posted
+        :raises Stopped: the provider shows an error instead
+        """
+        return self._walk(
+            url, {"person": person, "decision": "approve" if approve else "deny"}, decline
+        )
+
+    def sign_out(self, url: str, *, approve: bool = True) -> str | None:
+        """Open an end-session URL and say yes or no.
+
+        :returns: the URL at the client that the provider sends the browser to; nothing if it shows
+            a page of its own
+        :raises Stopped: the provider shows an error instead
+        """
+        try:
+            return self._walk(url, {"decision": "approve" if approve else "deny"}, ())
+        except Stopped as stopped:
+            if stopped.status == 200:
+                return None
+            raise
+
+    def get(self, url: str) -> TestResponse:
+        """Open one of the provider's own pages and follow nothing."""
+        return self._send("GET", url, None)
+
+    def _walk(self, url: str, choices: dict[str, str], decline: Collection[str]) -> str:
+        method, body = "GET", None
+        for _ in range(_MAX_STEPS):
+            response = self._send(method, url, body)
+            if 300 <= response.status_code < 400:
+                method, url, body = "GET", urljoin(url, response.headers["Location"]), None
+            else:
+                form = _only_form(response)
+                method, url = "POST", urljoin(url, form.action)
+                fields = form.filled_in(choices, decline)
+                body = urlencode(fields)
+                if not self._is_ours(url):
+                    return with_query(url, fields)
+            if not self._is_ours(url):
+                return url
+        raise RuntimeError(f"the provider did not come to an end in {_MAX_STEPS} steps")
+
+    def _is_ours(self, url: str) -> bool:
+        return url == self._home or url.startswith((f"{self._home}/", f"{self._home}?"))
+
+    def _send(self, method: str, url: str, body: str | None) -> TestResponse:
+        parts = urlsplit(url)
+        return self._client.open(
+            parts.path or "/",
+            base_url=f"{parts.scheme}://{parts.netloc}/",
+            query_string=parts.query,
+            method=method,
+            data=body,
+            headers={"Accept": "text/html"},
+            content_type=None if body is None else "application/x-www-form-urlencoded",
+        )
+
+
+@dataclass(slots=True)
+class _Form:
+    """A form as a browser sees it: where it goes, what it holds, which buttons it has."""
+
+    action: str
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    buttons: list[tuple[str, str]] = field(default_factory=list)
+
+    def filled_in(self, choices: dict[str, str], decline: Collection[str]) -> list[tuple[str, str]]:
+        fields = [pair for pair in self.fields if pair[1] not in decline]
+        wanted = choices.items()
+        if ("decision", "deny") in wanted and ("decision", "deny") in self.buttons:
+            return [*fields, ("decision", "deny")]
+        pressed = [button for button in self.buttons if button in wanted]
+        if self.buttons and not pressed:
+            there = ", ".join(value for _, value in self.buttons)
+            raise ValueError(f"no button for {choices}; there are: {there}")
+        return [*fields, *pressed[:1]]
+
+
+class _FormReader(HTMLParser):
+    """Forms, fields and buttons; and the text that is seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.forms: list[_Form] = []
+        self.text: list[str] = []
+        self._hidden = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = {name: value or "" for name, value in attrs}
+        self._hidden = tag in ("style", "script", "title")
+        unticked = given.get("type") == "checkbox" and "checked" not in given
+        if tag == "form":
+            self.forms.append(_Form(given.get("action", "")))
+        elif tag == "input" and self.forms and not unticked and "disabled" not in given:
+            self.forms[-1].fields.append((given["name"], given.get("value", "")))
+        elif tag == "button" and self.forms and "name" in given:
+            self.forms[-1].buttons.append((given["name"], given.get("value", "")))
+
+    def handle_endtag(self, tag: str) -> None:
+        self._hidden = False
+
+    def handle_data(self, data: str) -> None:
+        if not self._hidden and data.strip():
+            self.text.append(data.strip())
+
+
+def _only_form(response: TestResponse) -> _Form:
+    html = response.get_data(as_text=True)
+    reader = _FormReader()
+    reader.feed(html)
+    if response.status_code != 200 or not reader.forms:
+        raise Stopped(response.status_code, html)
+    return reader.forms[0]
+
+
+def _visible_text(html: str) -> str:
+    reader = _FormReader()
+    reader.feed(html)
+    return " ".join(reader.text)[:500]
