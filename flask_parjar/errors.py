@@ -24,8 +24,8 @@ class ParJarError(Exception):
         super().__init__(meaning.visitor)
         self.code = code
         self.detail = detail
-        self.status_hint = meaning.status if status is None else status
-        self.advice = meaning.operator
+        self.status_hint: int = meaning.status if status is None else status
+        self.advice: str = meaning.operator
 
 
 class ConfigError(ParJarError):
@@ -33,7 +33,7 @@ class ConfigError(ParJarError):
 
     def __init__(self, faults: Sequence[str]) -> None:
         super().__init__("config", "; ".join(faults))
-        self.faults = tuple(faults)
+        self.faults: tuple[str, ...] = tuple(faults)
 
     def __str__(self) -> str:
         lines = "".join(f"\n  - {fault}" for fault in self.faults)

@@ -20,7 +20,7 @@ from .provider import Http, OnCall, Provider, ProviderCall
 from .session import current_user
 from .state import AppState, Hooks, install
 
-log = logging.getLogger("flask_parjar")
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 UserLoader = TypeVar("UserLoader", bound=Callable[[Identity], Any])
 ErrorHandler = TypeVar("ErrorHandler", bound=Callable[[ParJarError], ResponseReturnValue])
@@ -121,7 +121,7 @@ class ParJar:
         return views.start_login(provider, options, next=next)
 
     def public_jwks(self) -> dict[str, list[Any]]:
-        """The public halves of our keys, as ``/.well-known/jwks.json`` serves them."""
+        """The public halves of our keys, as ``/.well-known/jwks.json`` serves them (RFC 7517)."""
         return views.public_jwks()
 
     def user_loader(self, load: UserLoader) -> UserLoader:

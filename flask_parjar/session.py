@@ -17,7 +17,7 @@ from .protocol.identity import NOBODY, Identity
 from .state import AppState, current_state
 from .transactions import keep_waiting, waiting
 
-log = logging.getLogger("flask_parjar")
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 SESSION_KEY = "_parjar_user"
 _MAX_CLAIMS_IN_COOKIE = 1200

@@ -6,29 +6,29 @@ receiver may log or show everything it is given.
 
 from __future__ import annotations
 
-from blinker import Namespace
+from blinker import NamedSignal, Namespace
 
-_signals = Namespace()
+_signals: Namespace = Namespace()
 
 #: A request was signed and pushed, and the browser is about to leave.
 #: ``provider``, ``request_object`` (``header``, ``claims``; None where it is not signed),
 #: ``redirect`` (``url``, ``parameters``).
-login_started = _signals.signal("login-started")
+login_started: NamedSignal = _signals.signal("login-started")
 
 #: Somebody is logged in and the new session exists. ``identity``, ``response`` (the callback's
 #: parameters), ``id_token`` (``header``, ``claims``), ``checks`` (a sentence for each proof).
-logged_in = _signals.signal("logged-in")
+logged_in: NamedSignal = _signals.signal("logged-in")
 
 #: A login ended in an error. ``provider`` (a name or None), ``error`` (a `ParJarError`),
 #: ``response`` (the callback's parameters; empty where it did not come to them).
-login_failed = _signals.signal("login-failed")
+login_failed: NamedSignal = _signals.signal("login-failed")
 
 #: Somebody logged out of this site. ``identity``.
-logged_out = _signals.signal("logged-out")
+logged_out: NamedSignal = _signals.signal("logged-out")
 
 #: Tokens were renewed without a login. ``identity``.
-tokens_refreshed = _signals.signal("tokens-refreshed")
+tokens_refreshed: NamedSignal = _signals.signal("tokens-refreshed")
 
 #: The provider was called. ``provider``, ``endpoint``, ``url`` (without query), ``status`` (or
 #: None), ``milliseconds``, ``sent``, ``received``, ``error`` (a code or None).
-provider_called = _signals.signal("provider-called")
+provider_called: NamedSignal = _signals.signal("provider-called")

@@ -39,7 +39,7 @@ from .provider import OutgoingRequest, Provider
 from .state import current_state
 from .visit import is_cross_site, is_navigation, is_same_origin, is_speculative
 
-log = logging.getLogger("flask_parjar")
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 _MAX_FORM = 32 * 1024  # bytes of a form_post answer, before anything of it is read
 

@@ -9,7 +9,7 @@ from ..protocol.identity import Identity
 from ..protocol.logout import end_session_url
 from ..provider import Provider
 
-log = logging.getLogger("flask_parjar")
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 
 def begin_logout(

@@ -13,7 +13,7 @@ from ..protocol.client_auth import ClientAuthentication
 from ..protocol.redaction import redact_message
 from .http import Answer, Http
 
-log = logging.getLogger("flask_parjar")
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 _OUR_FAULT = ("invalid_client", "unauthorized_client")
 

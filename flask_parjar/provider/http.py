@@ -50,7 +50,7 @@ class Http:
         self._open_session()
 
     def _open_session(self) -> None:
-        self.session = requests.Session()
+        self.session: requests.Session = requests.Session()
         adapter = BoundedAdapter(self._ca_bundle)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)

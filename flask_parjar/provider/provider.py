@@ -28,7 +28,7 @@ from .calls import Calls, OnCall, refusal
 from .documents import MAX_TTL, MIN_TTL, Document, time_to_live
 from .http import Answer, Http
 
-log = logging.getLogger("flask_parjar")
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 _LONGEST_WAIT = 2  # seconds of Retry-After that a browser may be kept waiting for the one retry
 

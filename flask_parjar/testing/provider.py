@@ -53,14 +53,14 @@ class DevProvider:
             raise ValueError(f"an issuer is a URL without query and fragment, not {issuer!r}")
         self.issuer = issuer
         #: Fetches the clients' ``jwks_uri``; a test mounts an adapter on it.
-        self.http = requests.Session()
+        self.http: requests.Session = requests.Session()
         self._state = ProviderState(
             issuer=issuer,
             metadata=provider_metadata(issuer),
             people={person.username: person for person in people},
             now=now,
         )
-        self.app = create_app(self._state)
+        self.app: Flask = create_app(self._state)
 
     @property
     def metadata(self) -> dict[str, object]:

@@ -72,11 +72,11 @@ class ProviderState:
         self.people = people
         self.now = now
         #: How far, in seconds, a client's clock may be ahead (FAPI 2.0 Security Profile 5.3.2.1).
-        self.clock_skew = 10
-        self.keys = ProviderKeys(issuer)
+        self.clock_skew: int = 10
+        self.keys: ProviderKeys = ProviderKeys(issuer)
         self.clients: dict[str, Client] = {}
-        self.memory = Memory(now)
-        self.faults = ActiveFaults(FAULTS)
+        self.memory: Memory = Memory(now)
+        self.faults: ActiveFaults = ActiveFaults(FAULTS)
         self.calls: list[Call] = []
         self._calls_lock = threading.Lock()
 

@@ -11,7 +11,7 @@ from .table import FaultTable
 if TYPE_CHECKING:
     from ..answers import Answer
 
-table = FaultTable()
+table: FaultTable = FaultTable()
 
 
 def published(answer: Answer) -> list[dict[str, object]]:

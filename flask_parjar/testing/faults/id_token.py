@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _OIDC = "oidcc-client-test-"
 _FAPI2 = "fapi2-security-profile-final-client-test-"
 _DAY = 86_400
-table = FaultTable()
+table: FaultTable = FaultTable()
 
 
 @table.at("id_token", oidf=_OIDC + "invalid-iss")

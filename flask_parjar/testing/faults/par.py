@@ -10,7 +10,7 @@ from .table import FaultTable
 if TYPE_CHECKING:
     from ..answers import Answer
 
-table = FaultTable()
+table: FaultTable = FaultTable()
 
 
 @table.at("par")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 _FAPI2 = "fapi2-security-profile-final-client-test-"
 _ENSURE = _FAPI2 + "ensure-authorization-response-with-"
-table = FaultTable()
+table: FaultTable = FaultTable()
 
 
 @table.at("response", oidf=_FAPI2 + "invalid-authorization-response-iss")

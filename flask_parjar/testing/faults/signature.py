@@ -25,7 +25,7 @@ _FAPI2 = "fapi2-security-profile-final-client-test-"
 _ELSEWHERE = "https://attacker.example/"
 #: A secret that everybody knows: it is published with the keys.
 SHARED_SECRET = b"a secret that was published with the keys"
-table = FaultTable()
+table: FaultTable = FaultTable()
 
 
 def forge(draft: IDTokenDraft) -> None:

@@ -78,8 +78,8 @@ class ActiveFault:
     def __init__(
         self, fault: Fault, times: int | None, heal: Callable[[ActiveFault], None]
     ) -> None:
-        self.fault = fault
-        self.acted = 0
+        self.fault: Fault = fault
+        self.acted: int = 0
         self._times = times
         self._heal = heal
 
