@@ -42,10 +42,16 @@ def _error_page(error: ParJarError) -> str:
         "parjar/error.html",
         error=error,
         denied=isinstance(error, AccessDenied),
-        login_url=url_for("parjar.login", next=_page_wanted(error)),
+        login_url=url_for("parjar.login", provider=_provider_tried(), next=_page_wanted(error)),
         home_url=current_state().settings.after_logout,
         shown_to_operator=current_app.debug,
     )
+
+
+def _provider_tried() -> str | None:
+    """The named provider whose login failed: a new one skips the choice."""
+    name = (request.view_args or {}).get("provider") if request.blueprint == "parjar" else None
+    return name if name in current_state().providers else None
 
 
 def _page_wanted(error: ParJarError) -> str | None:
@@ -54,8 +60,8 @@ def _page_wanted(error: ParJarError) -> str | None:
         return page_to_return_to()
     if request.endpoint == "parjar.login":
         return request.args.get("next")
-    if "state" not in request.values:
-        return None
+    if error.code == "response_malformed" or "state" not in request.values:
+        return None  # (a form that was refused for its size is not read for this either)
     try:
         return read_state(request.values["state"]).next
     except ParJarError:

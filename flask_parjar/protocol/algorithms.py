@@ -45,4 +45,8 @@ def verify_half_hash(value: str, *, alg: str, expected: object) -> bool:
     """Compare ``at_hash`` and its kin: the left half of a hash (OpenID Connect Core 3.1.3.6)."""
     digest = hashlib.new(ALGORITHMS[alg].hash, value.encode("utf-8")).digest()
     half = b64encode(digest[: len(digest) // 2])
-    return isinstance(expected, str) and hmac.compare_digest(half.encode(), expected.encode())
+    return (
+        isinstance(expected, str)
+        and expected.isascii()  # compare_digest takes no other text
+        and hmac.compare_digest(half, expected)
+    )

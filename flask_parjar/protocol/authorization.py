@@ -22,6 +22,7 @@ from .transaction import Transaction
 REQUEST_OBJECT_LIFETIME = 60
 NOT_BEFORE_TOLERANCE = 10
 _MAX_REQUEST_URI = 2048
+_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
 #: What a caller may not set through free parameters: the library speaks for these itself, and
 #: RFC 9101 section 4 forbids the last three inside a request object.
@@ -38,11 +39,17 @@ class LoginOptions:
 
     :param provider: a name in PARJAR_PROVIDERS.
     :param scopes: in place of PARJAR_SCOPES.
+    :param login_hint: who is probably there: a user name or an e-mail address.
     :param prompt: ``login``, ``none``, ``consent``, ``select_account``.
     :param max_age: seconds since the person last proved who they are; checked in the ID token.
     :param acr_values: wanted authentication contexts, best first.
     :param essential_acr: whether an ID token with another ``acr`` is refused.
+    :param ui_locales: languages for the provider's pages, best first: ``"de en"``.
+    :param claims: single claims to ask for (OpenID Connect Core 5.5).
+    :param authorization_details: what is to be allowed, in detail (RFC 9396).
+    :param resource: the URLs of the APIs that the access token is for (RFC 8707).
     :param params: further authorization parameters, such as ``organization``; JSON values.
+    :raises ValueError: where ``params`` sets what the library sets, or a list is a string.
 
     OpenID Connect Core 3.1.2.1, RFC 8707, RFC 9396.
     """
@@ -64,6 +71,8 @@ class LoginOptions:
         taken = sorted(RESERVED_PARAMETERS.intersection(self.params))
         if taken:
             raise ValueError(f"params may not set {', '.join(taken)}: the library does")
+        if isinstance(self.scopes, str) or isinstance(self.acr_values, str):
+            raise ValueError("scopes and acr_values are lists of strings")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +137,7 @@ def _claims_parameter(options: LoginOptions) -> Mapping[str, Any] | None:
         return options.claims
     claims = dict(options.claims or {})
     acr = {"essential": True, "values": list(options.acr_values)}
-    claims["id_token"] = {**claims.get("id_token", {}), "acr": acr}
+    claims["id_token"] = {**(claims.get("id_token") or {}), "acr": acr}
     return claims
 
 
@@ -209,6 +218,3 @@ class PushedRequest(BrowserRequest):
             parameters={"client_id": client_id, "request_uri": request_uri},
             expires_in=expires_in,
         )
-
-
-_VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")

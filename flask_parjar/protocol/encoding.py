@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import re
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
+
+MAX_DEPTH = 32
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
 
@@ -39,16 +42,26 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
+def _finite_float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError("a number beyond a float")
+    return number
+
+
 _decoder = json.JSONDecoder(
-    object_pairs_hook=_object_of_distinct_members, parse_constant=_refuse_constant
+    object_pairs_hook=_object_of_distinct_members,
+    parse_float=_finite_float,
+    parse_constant=_refuse_constant,
 )
 
 
 def parse_json_object(text: bytes) -> dict[str, Any]:
     """Read one JSON object (RFC 8259), stricter than Python does.
 
-    A repeated member, ``NaN``, ``Infinity``, a number beyond a float, nesting without end, and
-    text that is not UTF-8 are refused: two readers must never see two things (RFC 8725 2.4).
+    A repeated member, ``NaN``, ``Infinity``, a number beyond a float, more than `MAX_DEPTH` levels,
+    half a surrogate pair, and text that is not UTF-8 are refused: two readers must never see two
+    things (RFC 8725 section 2.4, RFC 7493 section 2).
 
     :raises ValueError: with the reason.
     """
@@ -58,11 +71,29 @@ def parse_json_object(text: bytes) -> dict[str, Any]:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
+    _check_depth(value)
+    if b"\\u" in text:  # half a pair can only have been written as an escape
+        json.dumps(value, ensure_ascii=False).encode("utf-8")
     return value
 
 
-def is_number(value: object) -> bool:
-    """Say whether a JSON value is a finite number, and neither a boolean nor a string."""
+def _check_depth(value: dict[str, Any]) -> None:
+    """Bound the levels, so that whoever prints or walks a value meets no RecursionError."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            item
+            for node in level
+            for item in (node.values() if isinstance(node, dict) else node)
+            if isinstance(item, dict | list)
+        ]
+        if not level:
+            return
+    raise ValueError("nested too deeply")
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Say whether a JSON value is a number of a sensible size, and no boolean and no string."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return -1e15 < value < 1e15  # false for the infinity that 1e999 is read as
+    return -1e15 < value < 1e15  # false for NaN, and for integers that are no time

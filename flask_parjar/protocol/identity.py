@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from .encoding import is_number
+
 #: Claims that prove a token and say nothing of a person.
 _PROOF_ONLY = frozenset("iss aud azp exp iat nbf nonce at_hash c_hash s_hash jti rat".split())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """A person at a provider. The account key is (`issuer`, `subject`), and never an e-mail.
+    """A person at a provider. The account key is (``issuer``, ``subject``), and never an e-mail.
 
     Truthy when somebody is logged in.
 
+    :param subject: the ``sub``: unique at this issuer, and at no other.
+    :param provider: the name in PARJAR_PROVIDERS, or ``default``.
     :param claims: what the provider says of the person, proved at login.
     :param scopes: what the login was granted.
     :param user: the app's own user, where ``@parjar.user_loader`` gives one.
@@ -77,13 +81,15 @@ class Identity:
     def amr(self) -> tuple[str, ...]:
         """How the person signed in: authentication methods (RFC 8176)."""
         methods = self.claims.get("amr")
-        return tuple(methods) if isinstance(methods, list) else ()
+        if not isinstance(methods, list):
+            return ()
+        return tuple(method for method in methods if isinstance(method, str))
 
     @property
     def auth_time(self) -> int | None:
         """When the person signed in at the provider, in seconds since 1970."""
         value = self.claims.get("auth_time")
-        return int(value) if isinstance(value, int | float) else None
+        return int(value) if is_number(value) else None
 
     def _text(self, claim: str) -> str | None:
         value = self.claims.get(claim)

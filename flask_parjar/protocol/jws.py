@@ -83,7 +83,7 @@ def _check_header(
     if not isinstance(header.get("kid", ""), str):
         raise TokenRejected("token_header", "kid is not a string")
     typ = header.get("typ")
-    if typ is not None:
+    if "typ" in header:
         if not isinstance(typ, str):
             raise TokenRejected("token_header", "typ is not a string")
         typ = typ.lower().removeprefix("application/")

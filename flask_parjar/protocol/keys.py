@@ -20,6 +20,9 @@ MAX_KEYS = 50
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192  # a longer one serves nobody, and each verification would take a second
 
+#: What of a key of ours is published: a list, so that no unknown member slips out with it.
+_PUBLISHED = frozenset("kty kid alg crv x y n e x5u x5c x5t x5t#S256".split())
+
 #: What a key of ours signs with where the provider's metadata lists nothing.
 _UNLISTED = {
     "RSA": "RS256",
@@ -131,11 +134,13 @@ def _import_pem(text: str) -> Key:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SecurityWarning)
                 key: Key = key_type.import_key(pem)
-                return key
+            key.ensure_kid()
+            return key
         except JoseError:
             continue
-        except (ValueError, TypeError) as exc:
-            raise ValueError("not a PEM that can be read") from exc
+        # cryptography has exceptions of its own for what it knows and does not support
+        except Exception as exc:
+            raise ValueError("not a PEM that can be read, or of an unusual kind") from exc
     raise ValueError("the PEM is of a key type other than RSA, EC or Ed25519")
 
 
@@ -163,13 +168,15 @@ def _check_rsa_size(jwk: Mapping[str, Any]) -> None:
 
 
 def _signing_key(key: Key) -> SigningKey:
-    key.ensure_kid()
     if key.get("use") not in (None, "sig"):
         raise ValueError("its use is not 'sig'")
+    operation = "sign" if key.is_private else "verify"
+    if operation not in (key.get("key_ops", [operation]) or ()):
+        raise ValueError(f"its key_ops do not have {operation!r}")
     public = key.as_dict(private=False)
     if key.key_type == "RSA":
         _check_rsa_size(public)
-    public_jwk = {k: v for k, v in public.items() if k != "key_ops"} | {"use": "sig"}
+    public_jwk = {k: v for k, v in public.items() if k in _PUBLISHED} | {"use": "sig"}
     crv = key.get("crv")
     signing_key = SigningKey(
         kid=key.kid,
@@ -245,8 +252,8 @@ def _verification_keys(listed: Iterable[Any]) -> Iterable[_VerificationKey]:
     for jwk in listed:
         if not isinstance(jwk, dict) or jwk.get("use") not in (None, "sig"):
             continue
-        operations = jwk.get("key_ops")
-        if operations is not None and "verify" not in operations:
+        operations = jwk.get("key_ops", ["verify"])
+        if not isinstance(operations, list) or "verify" not in operations:
             continue
         public = {k: v for k, v in jwk.items() if k not in ("d", "p", "q", "dp", "dq", "qi")}
         try:

@@ -97,10 +97,10 @@ class ProviderMetadata:
         for name in _LISTS:
             members[name] = _parse_list(name, document.get(name))
         for name in _FLAGS:
-            flag = document.get(name, False)
-            if not isinstance(flag, bool):
+            flag = document.get(name)
+            if flag is not None and not isinstance(flag, bool):
                 raise ProviderUnavailable("metadata", f"{name}: not true or false")
-            members[name] = flag
+            members[name] = flag is True
         return cls(**members)
 
 
@@ -132,10 +132,9 @@ def agree(metadata: ProviderMetadata, client: ClientConfig) -> Agreement:
     if challenges is not None and "S256" not in challenges:
         raise LoginError("pkce_unsupported", f"listed: {list(challenges)}")
     modes = metadata.response_modes_supported
-    if client.response_mode is not None and client.response_mode not in (
-        modes or RESPONSE_MODES_OF_THE_BROWSER
-    ):
-        raise LoginError("response_mode_unsupported", f"listed: {list(modes or ())}")
+    taken = RESPONSE_MODES_OF_THE_BROWSER if modes is None else modes
+    if client.response_mode is not None and client.response_mode not in taken:
+        raise LoginError("response_mode_unsupported", f"listed: {list(taken)}")
     if client.userinfo and metadata.userinfo_endpoint is None:
         raise LoginError("userinfo_unsupported")
     method, assertion_alg = _agree_on_client_auth(metadata, client)
@@ -203,10 +202,11 @@ def _agree_on_client_auth(
 
 
 def _agree_on_id_token(metadata: ProviderMetadata, client: ClientConfig) -> tuple[str, ...]:
-    # Absent: RS256, which every OpenID provider must have (OpenID Connect Discovery 3).
-    listed = metadata.id_token_signing_alg_values_supported or ("RS256",)
+    listed = metadata.id_token_signing_alg_values_supported
+    if listed is None:  # RS256, which every OpenID provider must have (Discovery 3), or as pinned
+        return client.id_token_algs or ("RS256",)
     wanted = client.id_token_algs or ASYMMETRIC_ALGORITHMS
-    algs = client.id_token_algs or tuple(alg for alg in listed if alg in wanted)
+    algs = tuple(alg for alg in wanted if alg in listed)
     if not algs:
         raise LoginError("id_token_alg_unsupported", f"listed: {list(listed)}")
     return algs

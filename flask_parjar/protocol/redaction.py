@@ -9,7 +9,8 @@ from typing import Any
 _SHOWN = frozenset(
     "client_id client_assertion_type grant_type response_type response_mode redirect_uri scope "
     "token_type expires_in error error_description iss aud sub iat nbf exp auth_time azp acr amr "
-    "code_challenge_method prompt max_age acr_values ui_locales resource issuer".split()
+    "code_challenge_method prompt max_age acr_values ui_locales resource issuer "
+    "kid kty crv alg use".split()
 )
 _BOUND_TO_A_LOGIN = (
     "state",
@@ -20,6 +21,8 @@ _BOUND_TO_A_LOGIN = (
     "c_hash",
     "s_hash",
     "sid",
+    "id_token_hint",
+    "login_hint_token",
 )
 _LONG = 32
 
@@ -34,9 +37,22 @@ def cut_short(value: str) -> str:
 def redact_message(message: Mapping[str, Any]) -> dict[str, Any]:
     """Copy a form or a JSON answer of the protocol with all but its plain members cut short."""
     return {
-        name: value if name in _SHOWN or not isinstance(value, str) else cut_short(value)
+        name: cut_short(value)
+        if isinstance(value, str) and name not in _SHOWN
+        else _redact_member(name, value)
         for name, value in message.items()
     }
+
+
+def _redact_member(name: str, value: Any) -> Any:
+    """Within lists and objects, cut what is long enough to be a secret; lists of words stay."""
+    if isinstance(value, Mapping):
+        return {inner: _redact_member(inner, each) for inner, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_redact_member(name, each) for each in value]
+    if isinstance(value, str) and len(value) >= _LONG and name not in _SHOWN:
+        return cut_short(value)
+    return value
 
 
 def redact_claims(claims: Mapping[str, Any]) -> dict[str, Any]:

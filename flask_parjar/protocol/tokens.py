@@ -59,8 +59,10 @@ class TokenSet:
 
 def _token(answer: Mapping[str, Any], name: str, *, limit: int | None = MAX_TOKEN) -> str:
     value = answer.get(name)
-    if not isinstance(value, str) or not value or not value.isascii():
+    if not isinstance(value, str) or not value:
         raise TokenRejected("token_response", f"{name} is missing or not a string")
+    if not value.isascii() or not value.isprintable():  # it goes into headers (RFC 6749 A.12)
+        raise TokenRejected("token_response", f"{name} is not printable ASCII")
     if limit is not None and len(value) > limit:
         raise TokenRejected("token_response", f"{name} is longer than {limit} characters")
     return value

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import unquote, urlsplit
 
 MAX_URL_LENGTH = 2048
 MAX_RETURN_PATH = 1024
 
-_NOT_IN_A_URL = re.compile(r"[\x00-\x20\x7f-\uffff\\\"<>^`{|}]")
+_NOT_IN_A_URL = re.compile(r"[^\x21-\x7e]|[\\\"<>^`{|}]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 
 def check_endpoint(url: object, *, allow_http: bool) -> str:
@@ -59,17 +60,13 @@ def parse_return_path(value: object) -> str | None:
     """
     if not isinstance(value, str) or not value.startswith("/") or len(value) > MAX_RETURN_PATH:
         return None
-    try:
-        parts = urlsplit(value)
-    except ValueError:
-        return None
-    path, once, twice = parts.path, unquote(parts.path), unquote(unquote(parts.path))
-    if parts != SplitResult("", "", path, parts.query, parts.fragment):
-        return None
     if _NOT_IN_A_URL.search(value):
         return None
-    for reading in (path, once, twice):
-        if "//" in reading or "\\" in reading or any(ord(c) < 0x21 for c in reading):
+    # Not by urlsplit: it reads "///evil.example" as a path, where browsers read a host.
+    path = re.split("[?#]", value, maxsplit=1)[0]
+    once = unquote(path)
+    for reading in (path, once, unquote(once)):
+        if "//" in reading or "\\" in reading or _CONTROL.search(reading):
             return None
         if any(segment in (".", "..") for segment in reading.split("/")):
             return None

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import re
 import threading
+import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from ..errors import ParJarError, ProviderUnavailable
 
 T = TypeVar("T")
+
+log = logging.getLogger("flask_parjar")
 
 DEFAULT_TTL = 600
 MIN_TTL = 60
@@ -67,7 +72,8 @@ class Document(Generic[T]):
             return stale
         try:
             return self._try_fetch(now)
-        except ProviderUnavailable:
+        except ProviderUnavailable as exc:
+            log.warning("not renewed, going on with the last good copy: %s", _reason(exc))
             return stale
         finally:
             self._lock.release()
@@ -82,24 +88,33 @@ class Document(Generic[T]):
                 return self._copy[0]
             if now < self._forced_not_before:
                 return seen
-            self._forced_not_before = now + FORCED_COOLDOWN
             try:
-                return self._try_fetch(now)
-            except ProviderUnavailable:
+                newer = self._try_fetch(now)
+            except ProviderUnavailable as exc:  # a failure has a back-off of its own
+                log.warning("what was sought may be in a newer copy: %s", _reason(exc))
                 return seen
+            self._forced_not_before = now + FORCED_COOLDOWN
+            return newer
 
     def _try_fetch(self, now: int) -> T:
         """Fetch with the lock held, unless the last failure is too fresh."""
         if self._failure is not None and now < self._not_before:
             failure = self._failure
             raise ProviderUnavailable(failure.code, failure.detail, status=failure.status_hint)
+        began = time.monotonic()
         try:
             value, ttl = self._fetch(now)
         except ProviderUnavailable as exc:
             self._failure = exc
             self._backoff = min(max(_FIRST_BACKOFF, self._backoff * 2), _MAX_BACKOFF)
-            self._not_before = now + self._backoff
+            # From the end of the attempt: who came while it lasted must not wait for another.
+            took = math.ceil(time.monotonic() - began)
+            self._not_before = now + took + self._backoff
             raise
         self._failure, self._backoff, self._not_before = None, 0, 0
         self._copy = (value, now, now + ttl)
         return value
+
+
+def _reason(error: ParJarError) -> str:
+    return f"{error.code} ({error.detail})"

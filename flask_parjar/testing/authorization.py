@@ -16,7 +16,11 @@ from .state import ProviderState, fresh_secret
 
 CODE_SECONDS = 60
 INTERACTION_SECONDS = 600
-AMR: dict[str, tuple[str, ...]] = {"pwd": ("pwd",), "mfa": ("pwd", "otp", "mfa"), "phr": ("hwk", "user")}
+AMR: dict[str, tuple[str, ...]] = {
+    "pwd": ("pwd",),
+    "mfa": ("pwd", "otp", "mfa"),
+    "phr": ("hwk", "user"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,10 +56,13 @@ class Browser:
         :returns: the URL at the client that the provider sends the browser to, with the response in
             its query, also where it would be posted
         :raises Stopped: the provider shows an error instead
+        :raises ValueError: there is no such person, or no such scope to decline
         """
-        return self._walk(
-            url, {"person": person, "decision": "approve" if approve else "deny"}, decline
-        )
+        choices = {"person": person, "decision": "approve" if approve else "deny"}
+        back, offered = self._walk(url, choices, decline)
+        if unasked := sorted({*decline} - offered):
+            raise ValueError(f"nobody asked about {', '.join(unasked)}; agreed to before?")
+        return back
 
     def sign_out(self, url: str, *, approve: bool = True) -> str | None:
         """Open an end-session URL and say yes or no.
@@ -69,7 +72,7 @@ class Browser:
         :raises Stopped: the provider shows an error instead
         """
         try:
-            return self._walk(url, {"decision": "approve" if approve else "deny"}, ())
+            return self._walk(url, {"decision": "approve" if approve else "deny"}, ())[0]
         except Stopped as stopped:
             if stopped.status == 200:
                 return None
@@ -79,8 +82,11 @@ class Browser:
         """Open one of the provider's own pages and follow nothing."""
         return self._send("GET", url, None)
 
-    def _walk(self, url: str, choices: dict[str, str], decline: Collection[str]) -> str:
-        method, body = "GET", None
+    def _walk(
+        self, url: str, choices: dict[str, str], decline: Collection[str]
+    ) -> tuple[str, set[str]]:
+        """Go on until a URL that is not the provider's; tell also what the forms offered."""
+        method, body, offered = "GET", None, set[str]()
         for _ in range(_MAX_STEPS):
             response = self._send(method, url, body)
             if 300 <= response.status_code < 400:
@@ -89,11 +95,12 @@ class Browser:
                 form = _only_form(response)
                 method, url = "POST", urljoin(url, form.action)
                 fields = form.filled_in(choices, decline)
+                offered.update(value for _, value in form.fields)
                 body = urlencode(fields)
                 if not self._is_ours(url):
-                    return with_query(url, fields)
+                    return with_query(url, fields), offered
             if not self._is_ours(url):
-                return url
+                return url, offered
         raise RuntimeError(f"the provider did not come to an end in {_MAX_STEPS} steps")
 
     def _is_ours(self, url: str) -> bool:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from .table import FaultTable
 
 if TYPE_CHECKING:
-    from ..answers import Answer
     from ..id_token import IDTokenDraft
 
 _OIDC = "oidcc-client-test-"
@@ -295,9 +294,3 @@ def id_token_claims_deep(draft: IDTokenDraft) -> None:
 def id_token_oversized(draft: IDTokenDraft) -> None:
     """It has half a megabyte."""
     draft.claims["padding"] = "x" * 500_000
-
-
-@table.at("token")
-def id_token_missing(answer: Answer) -> None:
-    """The tokens come without an ID token."""
-    answer.drop("id_token")

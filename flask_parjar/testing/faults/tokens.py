@@ -1,4 +1,4 @@
-"""Faults of the token endpoint and of userinfo, but for the ID token itself."""
+"""Faults of the token endpoint and of userinfo, but for what is inside the ID token."""
 
 from __future__ import annotations
 
@@ -11,6 +11,12 @@ if TYPE_CHECKING:
     from ..answers import Answer
 
 table: FaultTable = FaultTable()
+
+
+@table.at("token")
+def id_token_missing(answer: Answer) -> None:
+    """The tokens come without an ID token."""
+    answer.drop("id_token")
 
 
 @table.at("token")
