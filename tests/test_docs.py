@@ -1,0 +1,520 @@
+"""The pages and the code say the same, and the examples on the pages run.
+
+Nothing is built here: the pages are read as text. Whatever looks for something on a page also
+fails when it finds nothing, so that a page that was renamed or reworded takes no check with it.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+from flask import Flask
+from joserfc.jwk import ECKey, RSAKey
+
+import flask_parjar
+import flask_parjar.signals
+import flask_parjar.testing
+from flask_parjar import ConfigError, ParJar
+from flask_parjar.cli import parjar_cli
+from flask_parjar.config import KEYS, NOT_YET, Settings, read_settings
+from flask_parjar.error_codes import CODES
+from flask_parjar.protocol.client import ClientConfig
+from flask_parjar.testing import FAULTS, DevProvider
+from tests.site import Visitor, make_site
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = Path(flask_parjar.__path__[0])
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.rst")}
+EVERYTHING = "\n".join([README, *PAGES.values()])
+
+
+class Block(NamedTuple):
+    """A code block of a page."""
+
+    page: str
+    language: str
+    caption: str
+    text: str
+
+
+_RST_BLOCK = re.compile(
+    r"^( *)\.\. code-block:: (\S+)\n((?:\1   :.*\n)*)\n((?:\1   .*\n|\n)+)", re.MULTILINE
+)
+_MARKDOWN_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def blocks(page: str, language: str) -> list[Block]:
+    """The code blocks of a page; at least one."""
+    if page == "README":
+        found = [Block(page, kind, "", text) for kind, text in _MARKDOWN_BLOCK.findall(README)]
+    else:
+        found = [
+            Block(
+                page, kind, "".join(re.findall(r":caption: (.*)", options)), textwrap.dedent(text)
+            )
+            for _, kind, options, text in _RST_BLOCK.findall(PAGES[page])
+        ]
+    of_language = [block for block in found if block.language == language]
+    assert of_language, f"{page} has no block of {language}"
+    return of_language
+
+
+def simple_table(page: str, first_heading: str) -> list[list[str]]:
+    """The rows of a reST simple table, found by the heading of its first column."""
+    table = re.search(
+        rf"^(=+(?:  =+)+)\n{re.escape(first_heading)} .*\n\1\n(.*?)\n\1$",
+        PAGES[page],
+        re.MULTILINE | re.DOTALL,
+    )
+    assert table, f"{page} has no table of {first_heading}"
+    starts = [match.start() for match in re.finditer(r"=+", table[1])]
+    rows: list[list[str]] = []
+    for line in table[2].splitlines():
+        cells = [
+            line[start:end].strip() for start, end in zip(starts, [*starts[1:], None], strict=True)
+        ]
+        if cells[0]:
+            rows.append(cells)
+        else:
+            rows[-1] = [
+                f"{above} {cell}".strip() for above, cell in zip(rows[-1], cells, strict=True)
+            ]
+    return rows
+
+
+def run(code: str, namespace: dict[str, Any], *, page: str) -> None:
+    exec(compile(code, f"<{page}>", "exec"), namespace)  # noqa: S102 - the page is our own
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that the examples name."""
+    folder = tmp_path_factory.mktemp("keys")
+    rsa, ec = RSAKey.generate_key(2048), ECKey.generate_key("P-256")
+    (folder / "key.pem").write_bytes(ec.as_pem(private=True))
+    for name in ("partners-key.pem", "assertion-key.pem", "company-ca.pem"):
+        (folder / name).write_bytes(rsa.as_pem(private=True))
+    for name in ("jar-key.json", "assertion-key.json"):
+        (folder / name).write_text(json.dumps(rsa.as_dict(private=True)))
+    return folder
+
+
+@pytest.fixture
+def in_keys(keys: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(keys)
+    for name in list(os.environ):
+        if name.startswith("FLASK_"):
+            monkeypatch.delenv(name)
+    return keys
+
+
+# Configuration.
+
+CONFVALS = {
+    name: body
+    for name, body in re.findall(
+        r"^\.\. confval:: PARJAR_(\w+)\n((?:   .*\n|\n)+)", PAGES["configuration"], re.MULTILINE
+    )
+}
+
+
+def test_every_key_has_an_entry_and_every_entry_a_key() -> None:
+    entries = re.findall(r"^\.\. confval:: (\w+)$", PAGES["configuration"], re.MULTILINE)
+    assert sorted(entries) == sorted(f"PARJAR_{key}" for key in KEYS)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_entry_says_what_the_code_does(key: str, in_keys: Path) -> None:
+    body = CONFVALS[key]
+    assert ("for each provider" in body) == KEYS[key].per_provider
+    default = re.search(r"^   :default: (.*)$", body, re.MULTILINE)
+    assert default and re.search(r"^   :type: \S", body, re.MULTILINE)
+    literal = re.fullmatch(r"``([^`]+)``", default[1])
+    coded = default_of(key)
+    if literal:
+        assert ast.literal_eval(literal[1]) == coded
+    else:  # in words, where the code has nothing
+        assert not coded, f"write ``{coded!r}``"
+
+
+def default_of(key: str) -> Any:
+    """What the settings hold where the configuration says nothing."""
+    if key in ("ISSUER", "CLIENT_ID", "PROVIDERS"):
+        return None
+    if not KEYS[key].per_provider:
+        return getattr(Settings(providers={}), key.lower())
+    client = ClientConfig(name="default", issuer="https://id.example.com", client_id="my-site")
+    several = f"{key.lower()}s"  # signing_keys, assertion_keys
+    return getattr(client, several if hasattr(client, several) else key.lower())
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_example_of_a_key_is_accepted(key: str, in_keys: Path) -> None:
+    example = re.search(r"\.\. code-block:: python\n\n((?:      .*\n|\n)+)", CONFVALS[key])
+    assert example
+    given: dict[str, Any] = {}
+    run(textwrap.dedent(example[1]), given, page="configuration")
+    del given["__builtins__"]
+    assert list(given) == [f"PARJAR_{key}"]
+    base = {
+        "PARJAR_ISSUER": "https://id.example.com",
+        "PARJAR_CLIENT_ID": "my-site",
+        "PARJAR_SIGNING_KEY": "key.pem",
+        "PARJAR_CLIENT_SECRET": None,
+    }
+    read_settings({**base, **given}, secret_key="of the tests")
+
+
+def test_keys_of_later_versions_are_listed() -> None:
+    rows = simple_table("configuration", "Key")
+    assert [row[0] for row in rows] == [f"``PARJAR_{key}``" for key in NOT_YET]
+
+
+def test_no_page_names_a_key_that_does_not_exist() -> None:
+    table = " ".join(f"{code.visitor} {code.operator}" for code in CODES.values())
+    named = set(re.findall(r"\bPARJAR_([A-Z_]*[A-Z])\b", EVERYTHING + table))
+    assert named >= set(KEYS)
+    assert named - {*KEYS, *NOT_YET} == {"SCOPE"}  # the slip of the pen that configuration shows
+
+
+def test_init_app_lists_every_key() -> None:
+    listed = re.findall(r"``PARJAR_([A-Z_]*[A-Z])``", ParJar.init_app.__doc__ or "")
+    assert sorted(listed) == sorted(KEYS)
+
+
+def test_the_example_of_a_faulty_configuration_is_real() -> None:
+    shown = re.search(r"ConfigError: (Flask-ParJar.*\n(?:     - .*\n)+)", PAGES["configuration"])
+    assert shown
+    config = {
+        "PARJAR_ISSUER": "https://id.example.com",
+        "PARJAR_SIGNING_KEY": ECKey.generate_key("P-256").as_dict(private=True),
+        "PARJAR_SCOPE": "openid",
+    }
+    with pytest.raises(ConfigError) as caught:
+        read_settings(config, secret_key=None)
+    assert str(caught.value).split() == shown[1].split()
+
+
+@pytest.mark.parametrize("page", ["README", "quickstart", "providers"])
+def test_settings_in_the_environment_are_accepted(
+    page: str, in_keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for block in blocks(page, "ini"):
+        lines = dict(line.split("=", 1) for line in block.text.splitlines() if line)
+        with monkeypatch.context() as patched:
+            for name, value in {"FLASK_SECRET_KEY": "of the tests", **lines}.items():
+                patched.setenv(name, value)
+            app = Flask(__name__)
+            app.config.from_prefixed_env()
+            ParJar(app)
+            assert "parjar" in app.extensions
+
+
+# Error codes.
+
+
+def test_every_error_code_is_in_one_table() -> None:
+    tables = re.findall(r"^\.\. error-codes:: ([\d ]+)$", PAGES["errors"], re.MULTILINE)
+    statuses = [int(status) for table in tables for status in table.split()]
+    assert len(statuses) == len(set(statuses))
+    assert {meaning.status for meaning in CODES.values()} == set(statuses)
+
+
+def test_every_code_on_a_page_exists() -> None:
+    mentioned = set(re.findall(r":errcode:`(\w+)`", EVERYTHING))
+    assert mentioned and mentioned <= set(CODES)
+
+
+def test_the_tree_of_errors_is_drawn() -> None:
+    drawn = re.findall(r"^   (?:[│ ]+)?(?:[├└]─ )?(\w+) {2,}", PAGES["errors"], re.MULTILINE)
+    assert sorted(drawn) == sorted(
+        name
+        for name in flask_parjar.__all__
+        if isinstance(getattr(flask_parjar, name), type)
+        and issubclass(getattr(flask_parjar, name), Exception)
+    )
+
+
+# Names.
+
+
+def documented(module: str) -> list[str]:
+    """What is documented as a member of a module, wherever it stands."""
+    names = []
+    for text in PAGES.values():
+        current = "flask_parjar"
+        for directive, name in re.findall(
+            r"^\.\. (module|autoclass|autofunction|autoexception|autodata|data):: ([\w.]+)",
+            text,
+            re.MULTILINE,
+        ):
+            if directive == "module":
+                current = name
+            elif current == module:
+                names.append(name)
+    return names
+
+
+def test_every_public_name_is_documented_once() -> None:
+    assert sorted(documented("flask_parjar")) == sorted(flask_parjar.__all__)
+    assert sorted(documented("flask_parjar.testing")) == sorted(flask_parjar.testing.__all__)
+    assert sorted(documented("flask_parjar.testing.plugin")) == ["log_in_as", "parjar_provider"]
+
+
+def test_names_in_backticks_are_public() -> None:
+    mentioned = set(re.findall(r"(?<![`:\w])`(\w+)`(?![`_])", "\n".join(PAGES.values())))
+    assert mentioned
+    assert mentioned <= {*flask_parjar.__all__, *flask_parjar.testing.__all__}
+
+
+def test_members_of_current_user_exist() -> None:
+    rows = simple_table("protecting", "``current_user.…``")
+    named = {name for row in rows for name in re.findall(r"``(\w+)``", row[0])}
+    there = {each.name for each in fields(flask_parjar.Identity)} | {
+        name for name, member in vars(flask_parjar.Identity).items() if isinstance(member, property)
+    }
+    assert named == there
+
+
+def test_signals_carry_what_the_page_says() -> None:
+    entries = re.findall(r"^\.\. data:: (\w+)\n\n((?:   .*\n|\n)+)", PAGES["signals"], re.MULTILINE)
+    told = {name: set(re.findall(r"^   :(\w+):", body, re.M)) for name, body in entries}
+    signals = {
+        name: signal
+        for name, signal in vars(flask_parjar.signals).items()
+        if name in flask_parjar.__all__
+    }
+    assert set(told) == set(signals)
+    sent: dict[str, set[str]] = {}
+
+    def listen(name: str) -> Any:
+        def receive(sender: Flask, **more: Any) -> None:
+            sent.setdefault(name, set()).update(more)
+
+        return receive
+
+    provider = DevProvider()
+    app = make_site(provider)
+    receivers = {name: listen(name) for name in signals}
+    for name, signal in signals.items():
+        signal.connect(receivers[name], app)
+    visitor = Visitor(app, provider)
+    visitor.log_in()
+    visitor.get("/callback?state=forged&code=x")
+    visitor.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
+    assert set(told) - set(sent) == {"tokens_refreshed"}  # no tokens are kept yet
+    assert sent == {name: told[name] for name in sent}
+
+
+def test_commands_and_their_options() -> None:
+    named = set(re.findall(r"flask(?: --app \w+)? parjar ([a-z][\w-]*)", EVERYTHING))
+    assert named == set(parjar_cli.commands)
+    text = PAGES["cli"]
+    for name, command in parjar_cli.commands.items():
+        section = re.search(
+            rf"^``flask parjar {name}``\n-+\n(.*?)(?=^``flask|\Z)", text, re.M | re.S
+        )
+        assert section, name
+        options = re.findall(r"^\.\. option:: (--[\w-]+)", section[1], re.MULTILINE)
+        assert options == [option.opts[0] for option in command.params]
+
+
+# Paths and layers.
+
+
+def test_the_layers_are_those_of_the_contract() -> None:
+    pyproject = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = {each["id"]: each for each in pyproject["tool"]["importlinter"]["contracts"]}
+    held = [re.findall(r"\w+", layer) for layer in contracts["layers"]["layers"]]
+    shown = [re.findall(r"``(\w+)``", row[0]) for row in simple_table("architecture", "Layer")]
+    assert shown == held
+
+
+def test_the_standards_name_files_and_tests_that_exist() -> None:
+    rows = re.findall(
+        r"^   \* - (.*)\n     - .*\n     - (\| .*\n(?:       \| .*\n)*)",
+        PAGES["standards"],
+        re.MULTILINE,
+    )
+    assert len(rows) > 20
+    assert len(rows) == PAGES["standards"].count("   * - ") - 1  # the heading
+    for section, cell in rows:
+        file, path, name = re.findall(r"``([\w./*]+)``", cell)
+        assert (PACKAGE / file).is_file(), section
+        text = (ROOT / "tests" / path).read_text(encoding="utf-8")
+        if name.endswith("*"):
+            assert path == "test_faults.py"
+            assert [fault for fault in FAULTS if fault.startswith(name[:-1])], name
+        else:
+            assert f"def {name}(" in text, section
+
+
+def test_every_file_named_on_a_page_exists() -> None:
+    paths = {
+        path
+        for page in ("security", "decisions", "architecture", "contributing")
+        for path in re.findall(r"``((?:\w+/)*\w+\.py)``", PAGES[page])
+    }
+    assert len(paths) > 15
+    homes = (PACKAGE, PACKAGE.parent, ROOT)
+    missing = {path for path in paths if not any((home / path).exists() for home in homes)}
+    assert missing == {"jose.py"}  # the plan that a decision departs from
+
+
+def test_links_of_the_readme_lead_somewhere() -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", README) + re.findall(r'(?:src|srcset)="([^"]+)"', README)
+    inside = [link for link in links if "://" not in link]
+    assert len(inside) > 15
+    assert [link for link in inside if not (ROOT / link).is_file()] == []
+    assert {f"docs/{page}.rst" for page in PAGES} - set(links) == {
+        "docs/index.rst",
+        "docs/api.rst",
+        "docs/changelog.rst",
+    }
+
+
+# Examples.
+
+EXAMPLES = ("configuration", "protecting", "several-providers", "sessions", "signals", "errors")
+
+
+def test_no_example_is_forgotten() -> None:
+    with_python = {page for page, text in PAGES.items() if ".. code-block:: python" in text}
+    assert with_python == {*EXAMPLES, "quickstart", "testing"}
+
+
+def app_of_a_page(provider: DevProvider) -> Flask:
+    app = Flask("example")
+    app.config.update(SECRET_KEY="of the tests", **provider.config())
+    return app
+
+
+@pytest.mark.parametrize("page", EXAMPLES)
+def test_examples_run_and_the_app_still_logs_in(page: str, in_keys: Path) -> None:
+    provider = DevProvider()
+    app, parjar = app_of_a_page(provider), ParJar()
+    namespace: dict[str, Any] = {"app": app, "parjar": parjar, "__name__": page}
+    config = dict(app.config)
+    for block in blocks(page, "python"):
+        if not re.match(r"PARJAR_\w+ = ", block.text):  # those are tried one by one above
+            run(block.text, namespace, page=page)
+    if page in ("sessions", "several-providers"):
+        assert "parjar" in app.extensions
+        return  # a Redis, and providers, that are not here
+    app.config.update(config)
+    parjar.init_app(app)
+    provider.connect(app)
+    assert Visitor(app, provider).log_in().status_code == 302
+
+
+def test_the_example_of_guards_does_what_the_page_says(in_keys: Path) -> None:
+    provider = DevProvider()
+    app, parjar = app_of_a_page(provider), ParJar()
+    namespace: dict[str, Any] = {"app": app, "parjar": parjar, "__name__": "site_of_a_page"}
+    for block in blocks("protecting", "python"):
+        run(block.text, namespace, page="protecting")
+    parjar.init_app(app)
+    provider.connect(app)
+    visitor = Visitor(app, provider)
+    assert visitor.get("/account").location == "/login?next=/account"
+    script = {"Accept": "application/json"}
+    (shown,) = blocks("protecting", "json")
+    assert visitor.get("/orders", headers=script).json == json.loads(shown.text)
+    assert visitor.leave("/transfer/confirm").startswith(provider.issuer)
+    visitor.log_in()
+    assert visitor.get("/account").json == {"name": "Ada Lovelace", "email": "ada@people.example"}
+    refused = visitor.get("/reports", headers=script).json
+    assert json.dumps(refused) in PAGES["errors"]
+    answers = {path: visitor.get(path).status_code for path in ("/acme", "/admin/", "/my-orders")}
+    assert answers == {"/acme": 403, "/admin/": 403, "/my-orders": 200}
+
+
+@pytest.mark.parametrize("page", ["README", "quickstart"])
+def test_the_twelve_lines_are_a_site(
+    page: str, in_keys: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = blocks(page, "python")
+    assert len(block.text.strip().splitlines()) == 12
+    settings = blocks(page, "ini")[-1].text
+    for line in settings.splitlines():
+        if line:
+            monkeypatch.setenv(*line.split("=", 1))
+    namespace: dict[str, Any] = {"__name__": "app"}
+    run(block.text, namespace, page=page)
+    provider = DevProvider()
+    provider.connect(namespace["app"])
+    visitor = Visitor(namespace["app"], provider)
+    visitor.log_in(visitor.get("/").location)
+    shown = {"hello": "Ada Lovelace"}
+    assert visitor.get("/").json == shown
+    assert page == "README" or json.dumps(shown) in PAGES["quickstart"]
+
+
+_ONE_LINER = re.compile(r'^ *(?:\$ )?python -c "(.*)" > ([\w.-]+)$', re.MULTILINE)
+
+
+def test_the_commands_that_make_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    made = []
+    for page in (README, PAGES["quickstart"], PAGES["providers"]):
+        commands = _ONE_LINER.findall(page)
+        assert commands
+        for code, file in commands:
+            output = io.StringIO()
+            with contextlib.redirect_stdout(output):
+                run(code, {}, page="a command")
+            (tmp_path / file).write_text(output.getvalue())
+            made.append(file)
+    assert sorted(set(made)) == ["jar-key.json", "key.pem", "public.pem"]
+    assert "-----BEGIN PUBLIC KEY-----" in (tmp_path / "public.pem").read_text()
+    config = {"PARJAR_ISSUER": "https://id.example.com", "PARJAR_CLIENT_ID": "my-site"}
+    for file in ("key.pem", "jar-key.json"):
+        read_settings({**config, "PARJAR_SIGNING_KEY": file}, secret_key="of the tests")
+
+
+def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
+    files = {block.caption: block.text for block in blocks("testing", "python")}
+    assert list(files) == ["shop.py", "conftest.py", "test_shop.py", "test_bad_days.py"]
+    for name, text in files.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
+    environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    finished = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    tests = sum(text.count("\ndef test_") + text.startswith("def test_") for text in files.values())
+    assert f"{tests} passed" in finished.stdout, finished.stdout + finished.stderr
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_on_a_page_is_no_wider_than_the_page(page: str) -> None:
+    code = [
+        line
+        for _, kind, _, body in _RST_BLOCK.findall(PAGES[page])
+        if kind != "console"
+        for line in textwrap.dedent(body).splitlines()
+    ]
+    assert [line for line in code if len(line) > 84] == []
