@@ -11,7 +11,9 @@ from flask.cli import AppGroup
 from .protocol.urls import is_loopback
 from .state import current_state
 
-parjar_cli: AppGroup = AppGroup("parjar", help="Log in with signed and pushed OpenID Connect requests.")
+parjar_cli: AppGroup = AppGroup(
+    "parjar", help="Log in with signed and pushed OpenID Connect requests."
+)
 
 
 @parjar_cli.command("dev-provider")

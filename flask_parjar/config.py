@@ -113,7 +113,9 @@ def _path(value: Any) -> str:
 
 
 def _url_prefix(value: Any) -> str:
-    return _path(value).rstrip("/")
+    if not re.fullmatch(r"(/[A-Za-z0-9._~-]+)+/?", str(value)):
+        raise ValueError("write a path of letters, digits and - . _ ~, such as /auth")
+    return str(value).rstrip("/")
 
 
 def _url(value: Any) -> str:
@@ -223,6 +225,8 @@ def read_settings(config: Mapping[str, Any], *, secret_key: object) -> Settings:
     values = _parse_keys(given, "PARJAR_{}".format, faults)
     if not secret_key:
         faults.append("SECRET_KEY is not set: write 32 or more random bytes; it signs the session")
+    if isinstance(config.get("SECRET_KEY_FALLBACKS"), str | bytes):
+        faults.append("SECRET_KEY_FALLBACKS is one string: write a list of former keys")
     app_wide = {
         _field(key): values.pop(key)
         for key in list(values)

@@ -27,6 +27,12 @@ CODES: Mapping[str, Code] = {
     # the developer must act
     "config": Code(500, _SITE, "Correct the keys named in the message."),
     # a login cannot be started
+    "redirect_uri_unusable": Code(
+        400,
+        "This site cannot be logged in to under the address that your browser used.",
+        "The callback's URL is made of the Host header, which was not usable: set "
+        "PARJAR_REDIRECT_URI, or TRUSTED_HOSTS.",
+    ),
     "provider_unknown": Code(
         404,
         "There is no such identity provider here.",
@@ -94,14 +100,15 @@ CODES: Mapping[str, Code] = {
         502,
         _SITE,
         "The provider refused the pushed request. See its error: often an unregistered "
-        "redirect_uri, an unknown public key (is our /.well-known/jwks.json registered?), or a "
-        "scope that the client may not ask for.",
+        "redirect_uri, an unknown public key (is our /.well-known/jwks.json registered?), a "
+        "scope that the client may not ask for, or a wrong clock.",
     ),
     "client_refused": Code(
         502,
         _SITE,
         "The provider did not accept our client authentication: compare PARJAR_CLIENT_ID, the "
-        "secret or key, PARJAR_CLIENT_AUTH and PARJAR_ASSERTION_AUDIENCE with its registration.",
+        "secret or key, PARJAR_CLIENT_AUTH and PARJAR_ASSERTION_AUDIENCE with its registration. "
+        "An assertion holds for a minute: is the clock of this machine right?",
     ),
     "code_refused": Code(
         400,

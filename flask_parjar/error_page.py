@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from .errors import AccessDenied, LoginRequired, ParJarError, ProviderUnavailable
 from .state import current_state
 from .transactions import read_state
-from .visit import is_navigation, page_to_return_to
+from .visit import in_this_app, is_navigation, page_to_return_to
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -22,16 +22,18 @@ _HEADERS = {
 def show_error(error: ParJarError) -> ResponseReturnValue:
     """Answer for an error: a page for a person, JSON for a script, or the app's own way."""
     if isinstance(error, LoginRequired) and is_navigation():
-        next_path = page_to_return_to() or current_state().settings.after_login
-        answer = redirect(url_for("parjar.login", next=next_path))
-        return add_headers(current_app.make_response(answer))
-    custom = current_state().hooks.error_handler
-    if custom is not None and not isinstance(error, LoginRequired):
-        return add_headers(current_app.make_response(custom(error)))
-    response = current_app.make_response(
-        _error_page(error) if is_navigation() else _error_json(error)
-    )
-    response.status_code = error.status_hint
+        next_path = page_to_return_to() or in_this_app(current_state().settings.after_login)
+        to_login = redirect(url_for("parjar.login", next=next_path))
+        return add_headers(current_app.make_response(to_login))
+    answer: ResponseReturnValue
+    custom = None if isinstance(error, LoginRequired) else current_state().hooks.error_handler
+    if custom is not None:
+        answer = custom(error)
+    else:
+        answer = _error_page(error) if is_navigation() else _error_json(error)
+    response = current_app.make_response(answer)
+    if isinstance(answer, str | dict | list) or custom is None:
+        response.status_code = error.status_hint  # nobody has said another
     if isinstance(error, ProviderUnavailable) and error.retry_after is not None:
         response.headers["Retry-After"] = str(error.retry_after)
     return add_headers(response)
@@ -43,7 +45,7 @@ def _error_page(error: ParJarError) -> str:
         error=error,
         denied=isinstance(error, AccessDenied),
         login_url=url_for("parjar.login", provider=_provider_tried(), next=_page_wanted(error)),
-        home_url=current_state().settings.after_logout,
+        home_url=in_this_app(current_state().settings.after_logout),
         shown_to_operator=current_app.debug,
     )
 
@@ -58,22 +60,30 @@ def _page_wanted(error: ParJarError) -> str | None:
     """Where a new login is to lead: where this one would have, or to the page that was refused."""
     if isinstance(error, AccessDenied):
         return page_to_return_to()
-    if request.endpoint == "parjar.login":
+    if _at_login():
         return request.args.get("next")
-    if error.code == "response_malformed" or "state" not in request.values:
+    if request.endpoint != "parjar.callback" or error.code == "response_malformed":
         return None  # (a form that was refused for its size is not read for this either)
     try:
         return read_state(request.values["state"]).next
-    except ParJarError:
+    except (ParJarError, KeyError):
         return None
 
 
 def _error_json(error: ParJarError) -> Response:
     body = {"error": error.code, "message": str(error)}
     if isinstance(error, LoginRequired):
-        next_path = page_to_return_to() if request.method == "GET" else None
+        next_path = request.args.get("next") if _at_login() else _page_of_script()
         body["login_url"] = url_for("parjar.login", next=next_path)
     return jsonify(body)
+
+
+def _at_login() -> bool:
+    return request.endpoint == "parjar.login"
+
+
+def _page_of_script() -> str | None:
+    return page_to_return_to() if request.method == "GET" else None
 
 
 def add_headers(response: Response) -> Response:

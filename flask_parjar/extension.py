@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -11,14 +12,14 @@ from flask.typing import ResponseReturnValue
 
 from . import signals, views
 from .cli import parjar_cli
-from .config import read_settings
+from .config import Settings, read_settings
 from .error_page import show_error
 from .errors import ParJarError
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
 from .provider import Http, OnCall, Provider, ProviderCall
-from .session import current_user
-from .state import AppState, Hooks, install
+from .session import current_user, keep_private
+from .state import EXTENSION, AppState, Hooks, check_app
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -57,6 +58,7 @@ class ParJar:
         :raises ConfigError: with every fault of the configuration.
         :raises RuntimeError: if the app has a ParJar already.
         """
+        check_app(app)
         settings = read_settings(app.config, secret_key=app.secret_key)
         http = Http(timeout=settings.http_timeout, ca_bundle=settings.ca_bundle)
         tell = _teller(app)
@@ -64,18 +66,19 @@ class ParJar:
             name: Provider(client, http, on_call=tell)
             for name, client in settings.providers.items()
         }
-        install(app, AppState(settings=settings, providers=providers, http=http, hooks=self._hooks))
         for warning in settings.warnings:
             log.warning("%s: logins are weaker than this library's promise", warning)
-        if app.config.get("SESSION_COOKIE_SAMESITE") is None:
-            # Strict would lose every login on its way back; unset is left to each browser's mood.
-            app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+        _set_cookie_defaults(app, settings)
         app.register_blueprint(
             views.make_blueprint(url_prefix=settings.url_prefix, named=settings.named)
         )
+        app.after_request(keep_private)
         app.register_error_handler(ParJarError, show_error)
         app.jinja_env.globals["current_user"] = current_user
         app.cli.add_command(parjar_cli)
+        app.extensions[EXTENSION] = AppState(
+            settings=settings, providers=providers, http=http, hooks=self._hooks
+        )
 
     def login(
         self,
@@ -144,22 +147,26 @@ class ParJar:
         return choose
 
 
+def _set_cookie_defaults(app: Flask, settings: Settings) -> None:
+    """Give the session cookie safe attributes where the app left them unset."""
+    if app.config.get("SESSION_COOKIE_SAMESITE") is None:
+        # Strict would lose every login on its way back; unset is left to each browser's mood.
+        app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
+    # Flask's own default for Secure is False, which says nothing of the site: on plain http, as in
+    # development, True would lose every cookie. So it is switched on where the configuration itself
+    # says that every login comes back by https, and only there. (Whoever writes False cannot be
+    # told from whoever writes nothing; to keep it off on such a site, write 0.)
+    callbacks = [client.redirect_uri or "" for client in settings.providers.values()]
+    only_https = all(url.startswith("https:") for url in callbacks)
+    if only_https and app.config.get("SESSION_COOKIE_SECURE") is False:
+        app.config["SESSION_COOKIE_SECURE"] = True
+
+
 def _teller(app: Flask) -> OnCall:
     """Make the function that turns a call to a provider into a signal of this app."""
 
     def tell(describe: Callable[[], ProviderCall]) -> None:
         if signals.provider_called.receivers:
-            call = describe()
-            signals.provider_called.send(
-                app,
-                provider=call.provider,
-                endpoint=call.endpoint,
-                url=call.url,
-                status=call.status,
-                milliseconds=call.milliseconds,
-                sent=call.sent,
-                received=call.received,
-                error=call.error,
-            )
+            signals.tell(signals.provider_called, app, dataclasses.asdict(describe()))
 
     return tell

@@ -6,13 +6,14 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
-from flask import current_app, request, session
+from flask import Response, current_app, request, session
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.local import LocalProxy
 
 from .errors import LoginError
+from .protocol.encoding import is_number
 from .protocol.identity import NOBODY, Identity
 from .state import AppState, current_state
 from .transactions import keep_waiting, waiting
@@ -37,7 +38,7 @@ def log_in(identity: Identity, *, now: int) -> Identity:
     identity = _with_user(state, identity)
     if not identity:
         raise LoginError("user_refused", "user_loader returned None")
-    previous = _read_identity(state)
+    previous = _read_identity(state, session.get(SESSION_KEY))
     if (previous.issuer, previous.subject) != (identity.issuer, identity.subject):
         others = waiting()
         session.clear()
@@ -54,7 +55,7 @@ def log_in(identity: Identity, *, now: int) -> Identity:
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if regenerate is not None:
         regenerate(session)
-    request.environ[_CACHED] = identity
+    request.environ[_CACHED] = (session[SESSION_KEY], identity)
     return identity
 
 
@@ -62,29 +63,44 @@ def log_out() -> Identity:
     """End this browser's session, and say whose it was (falsy for nobody's)."""
     identity = get_identity()
     session.clear()
-    request.environ[_CACHED] = NOBODY
     return identity
 
 
 def get_identity() -> Identity:
     """Who is logged in: `NOBODY` where nobody is. Costs a look into the session, and no more."""
-    identity: Identity | None = request.environ.get(_CACHED)
-    if identity is None:
-        state = current_state()
-        identity = _read_identity(state)
-        if identity:
+    record = session.get(SESSION_KEY)
+    cached = request.environ.get(_CACHED)
+    if cached is not None and cached[0] is record:
+        return cast(Identity, cached[1])
+    # (The very same record, or it is that of another app which was handed the same environ.)
+    state = current_state()
+    identity = _read_identity(state, record)
+    # Before the app's loader is asked, which may itself look at current_user.
+    request.environ[_CACHED] = (record, identity)
+    if identity:
+        try:
             identity = _with_user(state, identity)
-        request.environ[_CACHED] = identity
+        except BaseException:
+            del request.environ[_CACHED]
+            raise
+        request.environ[_CACHED] = (record, identity)
     return identity
+
+
+def keep_private(response: Response) -> Response:
+    """Forbid that anybody keeps a page made for somebody, unless the page says itself who may."""
+    _, identity = request.environ.get(_CACHED, (None, NOBODY))
+    if identity:
+        response.headers.setdefault("Cache-Control", "private, no-store")
+    return response
 
 
 #: Who is logged in, as a proxy to an `Identity`; falsy when nobody is. In templates too.
 current_user: Identity = cast(Identity, LocalProxy(get_identity))
 
 
-def _read_identity(state: AppState) -> Identity:
-    record = session.get(SESSION_KEY)
-    if record is None:
+def _read_identity(state: AppState, record: Any) -> Identity:
+    if not _is_record(record):
         return NOBODY
     provider, issuer, subject, claims, scopes, logged_in_at = record
     known = state.providers.get(provider)
@@ -96,8 +112,22 @@ def _read_identity(state: AppState) -> Identity:
         provider=provider,
         issuer=issuer,
         subject=subject,
-        claims=claims,
+        claims=dict(claims),  # the app's to change, and not the session's
         scopes=frozenset(scopes),
+    )
+
+
+def _is_record(record: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Say whether this is what `log_in` wrote: a session may hold what an older version did."""
+    if not isinstance(record, list | tuple) or len(record) != 6:
+        return False
+    *words, claims, scopes, logged_in_at = record
+    return (
+        all(isinstance(word, str) for word in words)
+        and isinstance(claims, dict)
+        and isinstance(scopes, list | tuple)
+        and all(isinstance(scope, str) for scope in scopes)
+        and is_number(logged_in_at)
     )
 
 

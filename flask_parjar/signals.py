@@ -6,7 +6,13 @@ receiver may log or show everything it is given.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Mapping
+from typing import Any
+
 from blinker import NamedSignal, Namespace
+
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 _signals: Namespace = Namespace()
 
@@ -32,3 +38,11 @@ tokens_refreshed: NamedSignal = _signals.signal("tokens-refreshed")
 #: The provider was called. ``provider``, ``endpoint``, ``url`` (without query), ``status`` (or
 #: None), ``milliseconds``, ``sent``, ``received``, ``error`` (a code or None).
 provider_called: NamedSignal = _signals.signal("provider-called")
+
+
+def tell(signal: NamedSignal, sender: Any, said: Mapping[str, Any]) -> None:
+    """Send a signal that only observes: a receiver that fails is logged, and stops nobody."""
+    try:
+        signal.send(sender, **said)
+    except Exception:
+        log.exception("a receiver of the signal %s failed", signal.name)

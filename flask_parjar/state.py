@@ -15,7 +15,8 @@ from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
 from .provider import Http, Provider
 
-_NAME = "parjar"
+#: Where an `AppState` lies in ``app.extensions``.
+EXTENSION = "parjar"
 
 
 @dataclass(slots=True)
@@ -49,22 +50,21 @@ class AppState:
         return provider
 
 
-def install(app: Flask, state: AppState) -> None:
-    """Keep the state of an app.
+def check_app(app: Flask) -> None:
+    """See whether an app can have a ParJar.
 
-    :raises RuntimeError: where it has one already.
+    :raises RuntimeError: it has one already, or routes in a way that ours cannot follow.
     """
-    if is_installed(app):
+    if EXTENSION in app.extensions:
         raise RuntimeError(
             "This Flask app has a ParJar already: call init_app once for each app, "
             "or pass the app to ParJar(app), not both."
         )
-    app.extensions[_NAME] = state
-
-
-def is_installed(app: Flask) -> bool:
-    """Say whether an app has been initialised."""
-    return _NAME in app.extensions
+    if app.url_map.host_matching:
+        raise RuntimeError(
+            "Flask-ParJar's routes belong to no host, so they cannot be reached in an app with "
+            "host_matching=True."
+        )
 
 
 def current_state() -> AppState:
@@ -72,7 +72,7 @@ def current_state() -> AppState:
 
     :raises RuntimeError: where ``init_app`` was not called for it.
     """
-    state: AppState | None = current_app.extensions.get(_NAME)
+    state: AppState | None = current_app.extensions.get(EXTENSION)
     if state is None:
         raise RuntimeError("This Flask app has no ParJar: call parjar.init_app(app) first.")
     return state

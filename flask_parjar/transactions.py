@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 from flask import current_app, session
 from itsdangerous import BadData, URLSafeTimedSerializer
@@ -19,7 +19,9 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from .errors import ResponseRejected
 from .protocol.authorization import LoginOptions
 from .protocol.client import ClientConfig
+from .protocol.encoding import is_number
 from .protocol.transaction import Transaction, derive, new_seed
+from .protocol.urls import parse_return_path
 from .state import current_state
 
 SESSION_KEY = "_parjar_logins"
@@ -30,13 +32,14 @@ _MAX_STATE_LENGTH = 4096
 class StateSlip(NamedTuple):
     """What a ``state`` says once its signature is proved.
 
-    :param started_again: whether this login already stands in for a lost one.
+    :param may_start_again: whether a login that is lost may be begun anew by itself: not where it
+        stands in for a lost one already, and not where it asked for more than ``/login`` would.
     """
 
     id: str
     provider: str
     next: str
-    started_again: bool
+    may_start_again: bool
     signed_at: int
 
 
@@ -54,12 +57,12 @@ def start_transaction(
     *,
     redirect_uri: str,
     next: str,
-    started_again: bool,
+    may_start_again: bool,
     now: int,
 ) -> Transaction:
     """Make the secrets of one login. Nothing is kept yet: see `put_transaction`."""
     seed = new_seed()
-    slip = [derive(seed, "state"), client.name, next, started_again]
+    slip = [derive(seed, "state"), client.name, next, may_start_again]
     return Transaction(
         seed=seed,
         state=str(_serializer().dumps(slip)),
@@ -102,14 +105,16 @@ def read_state(state: str) -> StateSlip:
         if len(state) > _MAX_STATE_LENGTH:
             raise BadData("too long")
         slip, signed_at = _serializer().loads(state, return_timestamp=True)
-    except BadData as exc:
+        identifier, provider, next_path, may_start_again = slip
+        if not _are_words([identifier, provider]) or parse_return_path(next_path) is None:
+            raise ValueError("not a slip of ours")
+    except (BadData, ValueError, TypeError) as exc:
         raise ResponseRejected("state_forged", type(exc).__name__) from exc
-    identifier, provider, next_path, started_again = slip
     return StateSlip(
         id=identifier,
         provider=provider,
         next=next_path,
-        started_again=started_again,
+        may_start_again=may_start_again is True,
         signed_at=int(signed_at.timestamp()),
     )
 
@@ -154,9 +159,36 @@ def pop_transaction(slip: StateSlip, client: ClientConfig, *, now: int) -> Trans
 
 
 def waiting() -> list[list[Any]]:
-    """The session's halves of the logins under way in this browser, oldest first."""
-    entries = session.get(SESSION_KEY, [])
-    return list(entries)
+    """The session's halves of the logins under way in this browser, oldest first.
+
+    What is not of our shape counts for nothing: the session is signed, but an older version of this
+    library, or the app itself, may have signed something else under our name.
+    """
+    entries = session.get(SESSION_KEY)
+    return [entry for entry in entries if _is_entry(entry)] if _is_list(entries) else []
+
+
+def _is_entry(entry: Any) -> bool:
+    if not _is_list(entry) or len(entry) not in (5, 6):
+        return False
+    seed, started_at, *words = entry[:5]
+    asked = entry[5] if len(entry) == 6 else {}
+    return (
+        _are_words([seed, *words])
+        and seed.isascii()
+        and is_number(started_at)
+        and isinstance(asked, dict)
+        and all(_are_words(asked.get(name, [])) for name in ("scopes", "acr_values"))
+        and is_number(asked.get("max_age", 0))
+    )
+
+
+def _is_list(value: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    return isinstance(value, list | tuple)
+
+
+def _are_words(value: Any) -> bool:
+    return _is_list(value) and all(isinstance(word, str) for word in value)
 
 
 def keep_waiting(entries: list[list[Any]]) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, urljoin
+from urllib.parse import parse_qsl, unquote, urljoin
 
 from flask import (
     Blueprint,
@@ -17,27 +16,25 @@ from flask import (
     redirect,
     render_template,
     request,
+    session,
     url_for,
 )
 from flask.typing import ResponseReturnValue
 
 from . import session as browser_session
-from . import signals, transactions
+from . import transactions
+from .announcements import failures_told, tell_logged_in, tell_logged_out, tell_login_started
 from .error_page import add_headers
-from .errors import (
-    AccessDenied,
-    ParJarError,
-    ResponseRejected,
-)
-from .flows.login import CompletedLogin, begin_login, complete_login
+from .errors import AccessDenied, LoginRequired, ResponseRejected
+from .flows.login import begin_login, complete_login
 from .flows.logout import begin_logout
+from .lost_login import cookie_faults, probable_cause
 from .protocol.authorization import LoginOptions
-from .protocol.redaction import redact_claims, redact_message
+from .protocol.client import ClientConfig
 from .protocol.response import ResponseParameters
-from .protocol.urls import parse_return_path
-from .provider import OutgoingRequest, Provider
+from .protocol.urls import check_endpoint, parse_return_path
 from .state import current_state
-from .visit import is_cross_site, is_navigation, is_same_origin, is_speculative
+from .visit import in_this_app, is_cross_site, is_navigation, is_same_origin, is_speculative
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -60,14 +57,14 @@ def make_blueprint(*, url_prefix: str | None, named: bool) -> Blueprint:
 
 def login(provider: str | None = None) -> ResponseReturnValue:
     """``GET /login?next=/path``: sign, push, remember, and send the browser to the provider."""
-    if is_speculative():
-        return _not_now()
-    state = current_state()
+    if not is_navigation():
+        raise LoginRequired  # a script cannot follow to the provider, and no image begins a login
     options = _chosen_options()
     name = provider or options.provider
-    if name is None and state.settings.named and len(state.providers) > 1:
+    providers = current_state().providers
+    if name is None and len(providers) > 1:
         next_path = request.args.get("next")
-        names = {each: url_for(".login", provider=each, next=next_path) for each in state.providers}
+        names = {each: url_for(".login", provider=each, next=next_path) for each in providers}
         return render_template("parjar/choose.html", providers=names)
     return start_login(name, options, next=request.args.get("next"))
 
@@ -78,23 +75,30 @@ def start_login(
     """Begin one login and answer with the redirect to the provider.
 
     :param next: where to go afterwards; anything but a path of this site counts for nothing.
+    :param started_again: whether this login stands in for one that was lost.
     """
-    state = current_state()
-    with _failures_told(name):
-        provider, now = state.provider(name), int(time.time())
+    if is_speculative():
+        return _not_now()
+    with failures_told(name):
+        provider, now = current_state().provider(name), int(time.time())
         client = provider.client
+        plain = replace(options, provider=None) == LoginOptions()
         transaction = transactions.start_transaction(
             client,
             options,
-            redirect_uri=client.redirect_uri or _callback_url(client.name),
+            redirect_uri=_usable(_callback_url(client)),
             next=_return_path(next),
-            started_again=started_again,
+            may_start_again=plain and not started_again,
             now=now,
         )
         outgoing = begin_login(provider, transaction, options, now=now)
         transactions.put_transaction(transaction, client)
-    _tell_login_started(provider, outgoing)
-    return redirect(outgoing.browser.url)
+    for fault in cookie_faults(
+        current_app.config, callback_url=transaction.redirect_uri, provider_url=client.issuer
+    ):
+        log.warning("this login will be lost: %s", fault)
+    tell_login_started(provider, outgoing)
+    return add_headers(current_app.make_response(redirect(outgoing.browser.url)))
 
 
 def callback(provider: str | None = None) -> ResponseReturnValue:
@@ -102,11 +106,11 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
     if is_speculative():
         return _not_now()
     now = int(time.time())
-    with _failures_told(provider) as answer:
+    with failures_told(provider) as answer:
         counterpart = current_state().provider(provider)
         posted = counterpart.client.response_mode == "form_post"
         if (request.method == "POST") != posted:
-            return Response(status=405, headers={"Allow": "POST" if posted else "GET"})
+            return _wrong_method("POST" if posted else "GET")
         parameters = ResponseParameters.parse(_response_pairs(posted))
         answer.update(parameters.values)
         slip = transactions.read_state(parameters.state)
@@ -114,12 +118,16 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
         if transaction is not None:
             completed = complete_login(counterpart, transaction, parameters, now=now)
             identity = browser_session.log_in(completed.identity, now=now)
-            _tell_logged_in(completed, identity, parameters)
+            try:
+                tell_logged_in(completed, identity, parameters.values)
+            except Exception:
+                browser_session.log_out()
+                raise
             return redirect(transaction.next)
     if posted and is_cross_site():
         # A cross-site POST brings no SameSite=Lax cookie: have it posted once more from here.
         return render_template("parjar/form_post.html", parameters=parameters.values)
-    return _start_again(slip, parameters, now=now)
+    return _start_again(slip, parameters, counterpart.client, now=now)
 
 
 def _response_pairs(posted: bool) -> list[tuple[str, str]]:
@@ -134,17 +142,23 @@ def _response_pairs(posted: bool) -> list[tuple[str, str]]:
 
 
 def _start_again(
-    slip: transactions.StateSlip, parameters: ResponseParameters, *, now: int
+    slip: transactions.StateSlip,
+    parameters: ResponseParameters,
+    client: ClientConfig,
+    *,
+    now: int,
 ) -> ResponseReturnValue:
     """Answer to a login that this browser does not have (any more): begin it anew, but once."""
     if browser_session.get_identity():
         return redirect(slip.next)  # back or reload on a used callback: nothing is wrong
-    expired = transactions.is_expired(slip, now=now)
-    if slip.started_again or "error" in parameters.values:
-        with _failures_told(slip.provider):
-            raise ResponseRejected("login_expired" if expired else "login_lost")
-    log.warning("login %s, starting it once more", "expired" if expired else "lost")
-    return start_login(slip.provider, _chosen_options(), next=slip.next, started_again=True)
+    code, cause = "login_expired", f"begun {now - slip.signed_at} s ago"
+    if not transactions.is_expired(slip, now=now):
+        code, cause = "login_lost", _why_lost(client)
+    if not slip.may_start_again or "error" in parameters.values:
+        with failures_told(slip.provider):
+            raise ResponseRejected(code, cause)
+    log.warning("%s, starting it once more: %s", code, cause)
+    return start_login(slip.provider, LoginOptions(), next=slip.next, started_again=True)
 
 
 def logout() -> ResponseReturnValue:
@@ -155,25 +169,34 @@ def logout() -> ResponseReturnValue:
     """
     if is_speculative():
         return _not_now()
-    state = current_state()
-    next_path = parse_return_path(request.values.get("next")) or state.settings.after_logout
     if request.method == "POST" and is_cross_site():
         raise AccessDenied("cross_site")
+    state = current_state()
+    home = in_this_app(state.settings.after_logout)
+    next_path = _next_after_logout() or home
     if not is_same_origin() or not is_navigation() and request.method == "GET":
         return render_template("parjar/logout.html", next=next_path)
     identity = browser_session.log_out()
     if not identity:
         return redirect(next_path)
-    signals.logged_out.send(_app(), identity=identity)
+    tell_logged_out(identity)
     provider = state.provider(identity.provider)
     elsewhere = begin_logout(
         provider,
         identity,
         post_logout_redirect_uri=provider.client.post_logout_redirect_uri
-        or urljoin(request.host_url, state.settings.after_logout),
+        or urljoin(request.host_url, home),
         now=int(time.time()),
     )
     return redirect(elsewhere or next_path)
+
+
+def _next_after_logout() -> str | None:
+    """The page asked for; a form is looked at only if it is a small one."""
+    asked = request.args.get("next")
+    if request.method == "POST" and (request.content_length or _MAX_FORM) < _MAX_FORM:
+        asked = request.form.get("next", asked)
+    return parse_return_path(asked)
 
 
 def jwks() -> ResponseReturnValue:
@@ -188,80 +211,59 @@ def public_jwks() -> dict[str, list[Any]]:
     return {"keys": list(by_kid.values())}
 
 
+def _why_lost(client: ClientConfig) -> str:
+    return probable_cause(
+        current_app.config,
+        request,
+        session,
+        callback_url=_callback_url(client),
+        provider_url=client.issuer,
+    )
+
+
 def _chosen_options() -> LoginOptions:
     choose = current_state().hooks.login_options
     return (choose() if choose is not None else None) or LoginOptions()
 
 
-def _callback_url(name: str) -> str:
+def _callback_url(client: ClientConfig) -> str:
+    """The ``redirect_uri``: the configured one, or that of the host this request was made to."""
+    if client.redirect_uri is not None:
+        return client.redirect_uri
     named = current_state().settings.named
-    return url_for("parjar.callback", provider=name if named else None, _external=True)
+    return url_for("parjar.callback", provider=client.name if named else None, _external=True)
+
+
+def _usable(callback_url: str) -> str:
+    """A ``redirect_uri`` is made of the Host header: refuse one that is no URL.
+
+    :raises ResponseRejected: ``redirect_uri_unusable``.
+    """
+    try:
+        return check_endpoint(callback_url, allow_http=True)
+    except ValueError as exc:
+        raise ResponseRejected("redirect_uri_unusable", f"{callback_url!r:.200}: {exc}") from exc
 
 
 def _return_path(next_path: str | None) -> str:
     """Where a login may lead: a path of this site, and none of the routes that began it."""
     path = parse_return_path(next_path)
-    own = (url_for("parjar.login"), url_for("parjar.logout"))
-    if path is None or path.partition("?")[0].startswith(own):
-        return current_state().settings.after_login
+    if path is None or _is_our_own(unquote(path.partition("?")[0])):
+        return in_this_app(current_state().settings.after_login)
     return path
 
 
-@contextmanager
-def _failures_told(provider: str | None) -> Iterator[dict[str, str]]:
-    """Log and signal an error that ends a login; it is answered by `show_error`.
-
-    :returns: a place for the callback's parameters, told of cut short.
-    """
-    answer: dict[str, str] = {}
-    try:
-        yield answer
-    except ParJarError as error:
-        log.warning("login failed: %s: %s. %s", error.code, error.detail, error.advice)
-        signals.login_failed.send(
-            _app(), provider=provider, error=error, response=redact_message(answer)
-        )
-        raise
-
-
-def _tell_login_started(provider: Provider, outgoing: OutgoingRequest) -> None:
-    if not signals.login_started.receivers:
-        return
-    signed, browser = outgoing.request_object, outgoing.browser
-    signals.login_started.send(
-        _app(),
-        provider=provider.client.name,
-        request_object={"header": signed.header, "claims": redact_claims(signed.claims)}
-        if signed
-        else None,
-        redirect={
-            "url": browser.authorization_endpoint,
-            "parameters": redact_message(browser.parameters),
-        },
-    )
-
-
-def _tell_logged_in(
-    completed: CompletedLogin, identity: Any, parameters: ResponseParameters
-) -> None:
-    log.info("logged in at provider %r", identity.provider)
-    if not signals.logged_in.receivers:
-        return
-    id_token = completed.id_token
-    signals.logged_in.send(
-        _app(),
-        identity=identity,
-        response=redact_message(parameters.values),
-        id_token={"header": id_token.header, "claims": redact_claims(id_token.claims)},
-        checks=id_token.proofs,
-    )
-
-
-def _app() -> Any:
-    """The app itself, as the sender of signals (blinker compares by identity)."""
-    return current_app._get_current_object()  # type: ignore[attr-defined]
+def _is_our_own(path: str) -> bool:
+    login_path = url_for("parjar.login")
+    own = [login_path, url_for("parjar.logout"), login_path.removesuffix("login") + "callback"]
+    return any(f"{path}/".startswith(f"{each}/") for each in own)
 
 
 def _not_now() -> Response:
     """Refuse a browser that asks ahead of its user, so that it asks again when they do."""
     return Response(status=200 if request.method == "HEAD" else 503)
+
+
+def _wrong_method(allowed: str) -> Response:
+    text = f"The provider's answer comes by {allowed}: see PARJAR_RESPONSE_MODE.\n"
+    return Response(text, status=405, headers={"Allow": allowed}, content_type="text/plain")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from flask import request
 
 from .protocol.urls import parse_return_path
+
+_IN_A_PATH = "/:@!$&'()*+,;=~-._"
 
 
 def is_speculative() -> bool:
@@ -50,9 +52,16 @@ def is_cross_site() -> bool:
 def page_to_return_to() -> str | None:
     """The page to come back to after a login: this one, or the one that holds the form for it."""
     if request.method in ("GET", "HEAD"):
-        return _path_of(request.url)
+        path = quote(f"{request.script_root}{request.path}", safe=_IN_A_PATH)
+        query = quote(request.query_string, safe=_IN_A_PATH + "?%")
+        return parse_return_path(f"{path}?{query}" if query else path)
     referrer = request.headers.get("Referer", "")
     return _path_of(referrer) if _origin(referrer) == _origin(request.url) else None
+
+
+def in_this_app(path: str) -> str:
+    """A configured path as the browser must write it, where the app is mounted below the root."""
+    return f"{request.script_root}{path}"
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -95,7 +95,9 @@ def test_somebody_who_is_not_logged_in_just_goes_on(visitor: Visitor) -> None:
     assert (response.status_code, response.location) == (302, "/bye")
 
 
-@pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil", "bye.html"])
+@pytest.mark.parametrize(
+    "target", ["//evil.example", "https://evil.example", "/\\evil", "bye.html"]
+)
 def test_a_logout_leads_to_no_other_site(visitor: Visitor, target: str) -> None:
     response = visitor.post("/logout", headers=FROM_HERE, data={"next": target})
     assert response.location == "/"

@@ -33,9 +33,7 @@ def test_no_mix_up(restless_interpreter: None) -> None:
     }
     key = providers[0].config()["PARJAR_SIGNING_KEY"]  # two apps, one client, as two workers are
     apps = [
-        make_site(
-            providers[0], connect=False, PARJAR_PROVIDERS=sections, PARJAR_SIGNING_KEY=key
-        )
+        make_site(providers[0], connect=False, PARJAR_PROVIDERS=sections, PARJAR_SIGNING_KEY=key)
         for _ in range(2)
     ]
     for provider in providers:

@@ -24,12 +24,13 @@ NOT_BEFORE_TOLERANCE = 10
 _MAX_REQUEST_URI = 2048
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 
-#: What a caller may not set through free parameters: the library speaks for these itself, and
+#: What a caller may not set through free parameters: the library speaks for these itself (for
+#: ``max_age`` where `LoginOptions` has it, because then the answer is checked for it), and
 #: RFC 9101 section 4 forbids the last three inside a request object.
 RESERVED_PARAMETERS = frozenset(
     "client_id response_type redirect_uri scope state nonce code_challenge code_challenge_method "
-    "response_mode iss aud exp nbf iat jti client_secret client_assertion client_assertion_type "
-    "request request_uri sub".split()
+    "response_mode max_age iss aud exp nbf iat jti client_secret client_assertion "
+    "client_assertion_type request request_uri sub".split()
 )
 
 

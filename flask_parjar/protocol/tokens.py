@@ -10,6 +10,7 @@ from ..errors import TokenRejected
 from .encoding import is_number
 
 MAX_TOKEN = 16 * 1024
+MAX_SCOPE = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,8 +46,8 @@ class TokenSet:
         if expires_in is not None and (not is_number(expires_in) or expires_in < 0):
             raise TokenRejected("token_response", f"expires_in={str(expires_in)[:40]!r}")
         scope = answer.get("scope")
-        if scope is not None and not isinstance(scope, str):
-            raise TokenRejected("token_response", "scope is not a string")
+        if scope is not None and (not isinstance(scope, str) or len(scope) > MAX_SCOPE):
+            raise TokenRejected("token_response", "scope is not a string, or is too long")
         refresh_token = answer.get("refresh_token")
         return cls(
             access_token=_token(answer, "access_token"),

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..errors import ProviderRefused, ProviderUnavailable
@@ -16,6 +17,7 @@ from .http import Answer, Http
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 _OUR_FAULT = ("invalid_client", "unauthorized_client")
+_CLOCK_TOLERANCE = 30  # seconds that nobody need hear of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +117,7 @@ def _check_usable(endpoint: str, answer: Answer) -> None:
         raise ProviderUnavailable("provider_answer", f"{endpoint}: no JSON object")
 
 
-def refusal(answer: Answer, code: str) -> ProviderRefused | ProviderUnavailable:
+def refusal(answer: Answer, code: str, *, now: int) -> ProviderRefused | ProviderUnavailable:
     """Make the error for a 4xx answer (RFC 6749 section 5.2, RFC 9126 section 2.3)."""
     document = answer.document or {}
     error = document.get("error")
@@ -126,8 +128,25 @@ def refusal(answer: Answer, code: str) -> ProviderRefused | ProviderUnavailable:
             return ProviderUnavailable("provider_failed", f"HTTP {answer.status}, no JSON error")
     description = document.get("error_description")
     unknown_client = code != "userinfo_refused" and (error in _OUR_FAULT or answer.status == 401)
-    return ProviderRefused(
+    refused = ProviderRefused(
         "client_refused" if unknown_client else code,
         error=error[:200],
         description=description[:200] if isinstance(description, str) else "",
     )
+    refused.detail += _clock_difference(answer.headers.get("Date"), now)
+    return refused
+
+
+def _clock_difference(date: str | None, now: int) -> str:
+    """Say where our clock and the provider's differ: then what we sign is too old, or too new.
+
+    :param date: the ``Date`` header of an answer (RFC 9110 section 6.6.1).
+    """
+    try:
+        ahead = round(parsedate_to_datetime(date or "").timestamp()) - now
+    except (ValueError, OverflowError):
+        return ""
+    if abs(ahead) <= _CLOCK_TOLERANCE:
+        return ""
+    direction = "ahead of" if ahead > 0 else "behind"
+    return f"; the provider's clock is {abs(ahead)} s {direction} ours, so one of the two is wrong"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import re
 import threading
 import time
@@ -39,11 +40,14 @@ class Document(Generic[T]):
     time-out and not one for each visitor; the last good copy serves meanwhile, up to a hard age.
 
     :param fetch: given the time, gets the value and the seconds it may live unrenewed.
+    :param name: what the log calls it.
     """
 
-    def __init__(self, fetch: Callable[[int], tuple[T, int]]) -> None:
+    def __init__(self, fetch: Callable[[int], tuple[T, int]], *, name: str = "a document") -> None:
         self._fetch = fetch
+        self._name = name
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._copy: tuple[T, int, int] | None = None  # value, fetched at, fresh until
         self._failure: ParJarError | None = None
         self._backoff = 0
@@ -62,28 +66,29 @@ class Document(Generic[T]):
                 return value
             if now < fetched_at + MAX_STALE_AGE:
                 return self._renew_or_serve_stale(value, now)
-        with self._lock:
+        with self._own_lock():
             if self._copy is not None and now < self._copy[2]:
                 return self._copy[0]  # another thread fetched while this one waited
             return self._try_fetch(now)
 
     def _renew_or_serve_stale(self, stale: T, now: int) -> T:
-        if now < self._not_before or not self._lock.acquire(blocking=False):
+        lock = self._own_lock()
+        if now < self._not_before or not lock.acquire(blocking=False):
             return stale
         try:
             return self._try_fetch(now)
         except ProviderUnavailable as exc:
-            log.warning("not renewed, going on with the last good copy: %s", _reason(exc))
+            log.warning("%s not renewed, the last good copy serves: %s", self._name, _reason(exc))
             return stale
         finally:
-            self._lock.release()
+            lock.release()
 
     def get_newer_than(self, seen: T, now: int) -> T:
         """Fetch because `seen` does not serve; at most once a cooldown, whoever asks.
 
         Gives `seen` itself back where it may not, or cannot, be renewed now.
         """
-        with self._lock:
+        with self._own_lock():
             if self._copy is not None and self._copy[0] is not seen:
                 return self._copy[0]
             if now < self._forced_not_before:
@@ -91,10 +96,16 @@ class Document(Generic[T]):
             try:
                 newer = self._try_fetch(now)
             except ProviderUnavailable as exc:  # a failure has a back-off of its own
-                log.warning("what was sought may be in a newer copy: %s", _reason(exc))
+                log.warning("%s cannot be fetched anew: %s", self._name, _reason(exc))
                 return seen
             self._forced_not_before = now + FORCED_COOLDOWN
             return newer
+
+    def _own_lock(self) -> threading.Lock:
+        """The lock of this process: one forked in mid-fetch would wait for a thread it has not."""
+        if self._process != os.getpid():
+            self._process, self._lock = os.getpid(), threading.Lock()
+        return self._lock
 
     def _try_fetch(self, now: int) -> T:
         """Fetch with the lock held, unless the last failure is too fresh."""
@@ -108,7 +119,7 @@ class Document(Generic[T]):
             self._failure = exc
             self._backoff = min(max(_FIRST_BACKOFF, self._backoff * 2), _MAX_BACKOFF)
             # From the end of the attempt: who came while it lasted must not wait for another.
-            took = math.ceil(time.monotonic() - began)
+            took = math.ceil(round(time.monotonic() - began, 1))
             self._not_before = now + took + self._backoff
             raise
         self._failure, self._backoff, self._not_before = None, 0, 0

@@ -58,8 +58,8 @@ class Provider:
     def __init__(self, client: ClientConfig, http: Http, *, on_call: OnCall) -> None:
         self.client = client
         self._calls = Calls(client.name, http, on_call)
-        self._published = Document(self._fetch_metadata)
-        self._keys = Document(self._fetch_keys)
+        self._published = Document(self._fetch_metadata, name=f"metadata of {client.issuer}")
+        self._keys = Document(self._fetch_keys, name=f"keys of {client.issuer}")
 
     # What the provider publishes.
 
@@ -164,7 +164,7 @@ class Provider:
             "pushed_authorization_request", "POST", endpoint, form=form, by=authentication
         )
         if answer.status not in (200, 201):
-            raise refusal(answer, "push_refused")
+            raise refusal(answer, "push_refused", now=now)
         browser = PushedRequest.parse(
             answer.document or {},
             client_id=self.client.client_id,
@@ -196,7 +196,7 @@ class Provider:
         authentication = self._authenticate(agreement, endpoint, now)
         answer = self._calls.call("token", "POST", endpoint, form=form, by=authentication)
         if answer.status != 200:
-            raise refusal(answer, "code_refused")
+            raise refusal(answer, "code_refused", now=now)
         return TokenSet.parse(answer.document or {}, asked_scopes=transaction.scopes, now=now)
 
     def verify(self, tokens: TokenSet, transaction: Transaction, *, now: int) -> IDTokenClaims:
@@ -242,7 +242,7 @@ class Provider:
         bearer = ClientAuthentication(form={}, authorization=f"Bearer {tokens.access_token}")
         answer = self._calls.call("userinfo", "GET", endpoint, by=bearer)
         if answer.status != 200:
-            raise refusal(answer, "userinfo_refused")
+            raise refusal(answer, "userinfo_refused", now=now)
         claims = parse_userinfo(
             answer.document,
             answer.body,

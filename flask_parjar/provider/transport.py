@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from http.client import HTTPResponse  # noqa: TID251 - the base of urllib3's own response_class
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -54,12 +56,37 @@ class _Response(HTTPResponse):
         self.fp = io.BufferedReader(_DeadlineReader(cast(Any, self.fp).detach(), sock))
 
 
+def _connect_in_time(
+    connection: HTTPConnection, connect: Callable[[], socket.socket]
+) -> socket.socket:
+    """Share the time-out for reaching a host out over its addresses: urllib3 gives it to each.
+
+    (The look-up of the name is the resolver's, and has the resolver's own bound.)
+    """
+    whole: Any = connection.timeout
+    with contextlib.suppress(OSError):  # told once more, and better, by the connection itself
+        addresses = socket.getaddrinfo(connection.host, connection.port, type=socket.SOCK_STREAM)
+        connection.timeout = whole / len(addresses)
+    try:
+        connected = connect()
+    finally:
+        connection.timeout = whole
+    connected.settimeout(whole)
+    return connected
+
+
 class _Connection(HTTPConnection):
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connect_in_time(self, super()._new_conn)
 
 
 class _TLSConnection(HTTPSConnection):
     response_class = _Response
+
+    def _new_conn(self) -> socket.socket:
+        return _connect_in_time(self, super()._new_conn)
 
 
 class _Pool(HTTPConnectionPool):
