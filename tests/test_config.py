@@ -150,6 +150,7 @@ def test_a_key_of_a_later_version_is_refused_and_not_ignored(key: str) -> None:
         ("AUTHORIZATION_PARAMS", "a=b"),
         ("AUTHORIZATION_PARAMS", {"state": "mine"}),
         ("AUTHORIZATION_PARAMS", {"request_uri": "x"}),
+        ("AUTHORIZATION_PARAMS", {"max_age": 60}),
         ("REDIRECT_URI", "/callback"),
         ("POST_LOGOUT_REDIRECT_URI", "javascript:alert(1)"),
         ("METADATA", "x"),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
 
+from tests.interop.glewlwyd_browser import GlewlwydBrowser
+from tests.interop.glewlwyd_process import GlewlwydProcess, StartGlewlwyd, missing_glewlwyd
+from tests.interop.mock_process import MockProcess, missing_mock
 from tests.interop.provider_process import (
     ProviderProcess,
     StartProvider,
@@ -17,6 +20,17 @@ from tests.interop.provider_process import (
     missing_piece,
 )
 from tests.interop.scripted_browser import OpenBrowser, ScriptedBrowser
+
+
+def need(missing: str | None) -> None:
+    """Skip the tests that ask for a provider which this machine cannot run, and say what brings it.
+
+    Under ``CI`` or ``PARJAR_REQUIRE_INTEROP=1`` they fail.
+    """
+    if missing is not None and is_required():
+        pytest.fail(missing, pytrace=False)
+    if missing is not None:
+        pytest.skip(missing)
 
 
 @pytest.fixture(scope="session")
@@ -37,15 +51,9 @@ def ca_bundle(certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPa
 def oidc_provider(certificate_authority: trustme.CA, ca_bundle: Path) -> Iterator[StartProvider]:
     """``oidc_provider(clients=[…], https=False, features=None)`` starts one on loopback.
 
-    All end with the test session. Where the machine lacks what it needs, the tests that ask for it
-    are skipped with the command that brings it; under ``CI`` or ``PARJAR_REQUIRE_INTEROP=1`` they
-    fail.
+    All end with the test session.
     """
-    if reason := missing_piece():
-        if is_required():
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-
+    need(missing_piece())
     with ExitStack() as running:
 
         def start(
@@ -81,3 +89,34 @@ def open_browser() -> Iterator[OpenBrowser]:
             return browser
 
         yield open_one
+
+
+@pytest.fixture(scope="session")
+def glewlwyd() -> Iterator[StartGlewlwyd]:
+    """``glewlwyd(clients=[…], plugins={…})`` starts one on loopback; all end with the session."""
+    need(missing_glewlwyd())
+    with ExitStack() as running:
+
+        def start(
+            *,
+            clients: Sequence[Mapping[str, Any]],
+            plugins: Mapping[str, Mapping[str, Any]],
+        ) -> GlewlwydProcess:
+            return running.enter_context(GlewlwydProcess(clients=clients, plugins=plugins))
+
+        yield start
+
+
+@pytest.fixture
+def glewlwyd_browser() -> Iterator[GlewlwydBrowser]:
+    """Ada's browser for Glewlwyd, which has never been anywhere."""
+    with closing(GlewlwydBrowser()) as browser:
+        yield browser
+
+
+@pytest.fixture(scope="session")
+def oidc_provider_mock() -> Iterator[MockProcess]:
+    """An oidc-provider-mock on loopback, for the whole session: it needs to know nobody."""
+    need(missing_mock())
+    with MockProcess() as process:
+        yield process

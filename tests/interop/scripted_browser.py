@@ -26,7 +26,7 @@ class Form:
     buttons: list[tuple[str, str] | None] = field(default_factory=list)
 
 
-class _Page(HTMLParser):
+class Page(HTMLParser):
     """Heading, forms and links of an HTML page."""
 
     def __init__(self, text: str) -> None:
@@ -96,7 +96,7 @@ class ScriptedBrowser:
 
     def sign_in(self, url: str, *, login: str = "ada") -> str:
         """Open an authorization URL, answer the forms, return the callback URL."""
-        return self._walk(url, answers={"login": login, "password": "any"})
+        return self._walk(url, answers={"login": login, "sub": login, "password": "any"})
 
     def cancel_sign_in(self, url: str) -> str:
         """Open an authorization URL, press *Cancel*, return the callback URL."""
@@ -122,18 +122,19 @@ class ScriptedBrowser:
                     return target
                 response = self._session.get(target, allow_redirects=False, timeout=10)
                 continue
-            page = _Page(response.text)
+            page = Page(response.text)
             self.headings.append(page.heading)
             if follow_link is not None and follow_link in page.links:
                 target = urljoin(response.url, page.links[follow_link])
                 response = self._session.get(target, allow_redirects=False, timeout=10)
                 continue
-            if response.status_code != 200 or len(page.forms) != 1:
+            forms = [form for form in page.forms if form.questions] or page.forms
+            if response.status_code != 200 or len(forms) != 1:
                 raise AssertionError(
                     f"the provider kept the browser: {response.status_code} at "
                     f"{urlsplit(response.url).path}\n{response.text[-600:]}"
                 )
-            response = self._submit(response.url, page.forms[0], answers or {})
+            response = self._submit(response.url, forms[0], answers or {})
         raise AssertionError(f"no end after {MOST_STEPS} steps: {self.headings}")
 
     def _submit(self, url: str, form: Form, answers: dict[str, str]) -> requests.Response:

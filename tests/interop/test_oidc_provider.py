@@ -6,28 +6,32 @@ asserted on what the provider received.
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64decode
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
-from werkzeug.test import TestResponse
 
-from flask_parjar import ParJar, current_user, login_required, scopes_required
 from tests.interop.provider_process import Call, ProviderProcess, StartProvider
-from tests.interop.scripted_browser import OpenBrowser, ScriptedBrowser
+from tests.interop.scripted_browser import OpenBrowser
+from tests.interop.visited_site import (
+    EC,
+    FROM_THE_PROVIDER,
+    FROM_THE_SITE,
+    KEYS,
+    NAVIGATION,
+    OKP,
+    SECRET,
+    SITE,
+    account,
+    begin,
+    come_back,
+    knows_nobody,
+    log_in,
+    new_site,
+    part,
+)
 
 pytestmark = pytest.mark.interop
-
-RSA = RSAKey.generate_key(2048, {"kid": "site-rsa"})
-EC = ECKey.generate_key("P-256", {"kid": "site-ec"})
-OKP = OKPKey.generate_key("Ed25519", {"kid": "site-okp"})
-KEYS: dict[str, Key] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": OKP, "Ed25519": OKP}
 
 # What each way to authenticate adds to `client_id` and `request` in the body, and its header.
 ASSERTION = {"client_assertion", "client_assertion_type"}
@@ -38,18 +42,7 @@ METHODS: dict[str, tuple[set[str], str | None]] = {
     "client_secret_jwt": (ASSERTION, None),
     "none": (set(), None),
 }
-SECRET = "url-safe_and-longer-than-thirty-two-bytes"
 ODD_SECRET = "p%40ss:w+rd / 100% = $?&;#0123456789"
-
-SITE = "http://localhost"
-NAVIGATION = {
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Site": "none",
-}
-FROM_THE_PROVIDER = NAVIGATION | {"Sec-Fetch-Site": "cross-site"}
-FROM_THE_SITE = NAVIGATION | {"Sec-Fetch-Site": "same-origin", "Origin": SITE}
 
 
 def client_metadata(client_id: str, alg: str, method: str, **more: Any) -> dict[str, Any]:
@@ -120,73 +113,6 @@ def settings(provider: ProviderProcess, alg: str, method: str, **more: Any) -> d
     if provider.ca_bundle is not None:
         config["PARJAR_CA_BUNDLE"] = str(provider.ca_bundle)
     return config | more
-
-
-def new_site(config: Mapping[str, Any]) -> FlaskClient:
-    """Return a browser's view of a site as its author would write it."""
-    app = Flask("site")
-    app.config.update(SECRET_KEY="of the tests alone", **config)
-    ParJar(app)
-
-    @app.get("/account")
-    @login_required
-    def account() -> dict[str, Any]:
-        return {
-            "subject": current_user.subject,
-            "issuer": current_user.issuer,
-            "provider": current_user.provider,
-            "name": current_user.name,
-            "email": current_user.email,
-        }
-
-    @app.get("/reports")
-    @scopes_required("reports:read")
-    def reports() -> str:
-        return "the reports"
-
-    return app.test_client()
-
-
-def begin(site: FlaskClient, login_url: str = "/login") -> str:
-    """Press *Log in* and return the URL that the browser is sent to."""
-    answer = site.get(f"{login_url}?next=/account", headers=NAVIGATION)
-    assert answer.status_code == 302, answer.text
-    return answer.headers["Location"]
-
-
-def come_back(site: FlaskClient, callback: str) -> TestResponse:
-    """Open the callback URL, where the provider sends the browser with the code."""
-    assert callback.startswith(SITE)
-    return site.get(callback.removeprefix(SITE), headers=FROM_THE_PROVIDER)
-
-
-def log_in(site: FlaskClient, browser: ScriptedBrowser, login_url: str = "/login") -> str:
-    """Log in as Ada, arrive at the account page; return the URL that began it at the provider."""
-    location = begin(site, login_url)
-    arrival = come_back(site, browser.sign_in(location, login="ada"))
-    assert (arrival.status_code, arrival.headers.get("Location")) == (302, "/account"), arrival.text
-    return location
-
-
-def account(site: FlaskClient) -> dict[str, Any]:
-    """Open the account page and return what it knows of the person."""
-    answer = site.get("/account", headers=NAVIGATION)
-    assert answer.status_code == 200, answer.headers.get("Location")
-    shown: dict[str, Any] = answer.get_json()
-    return shown
-
-
-def knows_nobody(site: FlaskClient) -> bool:
-    """Whether the account page asks for a login."""
-    answer = site.get("/account", headers=NAVIGATION)
-    return answer.status_code == 302 and "/login" in answer.headers["Location"]
-
-
-def part(token: str, index: int) -> dict[str, Any]:
-    """Decode one part of a compact JWS; that its signature holds is what the provider proved."""
-    text = token.split(".")[index]
-    decoded: dict[str, Any] = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    return decoded
 
 
 def only(calls: list[Call]) -> Call:
