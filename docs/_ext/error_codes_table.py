@@ -40,17 +40,19 @@ def table_rows(codes: Sequence[str]) -> list[str]:
         meaning = CODES[code]
         lines += [
             f"   * - ``{code}`` {meaning.status}",
-            f"     - {_escaped(meaning.visitor)}",
-            f"     - {_linked(_escaped(meaning.operator))}",
+            f"     - {escaped(meaning.visitor)}",
+            f"     - {linked(escaped(meaning.operator))}",
         ]
     return lines
 
 
-def _escaped(sentence: str) -> str:
+def escaped(sentence: str) -> str:
+    """A sentence as reST, nothing in it being markup."""
     return re.sub(r"([*`|\\])", r"\\\1", sentence)
 
 
-def _linked(sentence: str) -> str:
+def linked(sentence: str) -> str:
+    """Link what a sentence names: keys of the configuration, RFCs."""
     sentence = re.sub(r"\bPARJAR_[A-Z_]*[A-Z]", r":confval:`\g<0>`", sentence)
     return re.sub(r"\bRFC (\d+)", r":rfc:`\1`", sentence)
 

@@ -124,6 +124,7 @@ def refusal(answer: Answer, code: str, *, now: int) -> ProviderRefused | Provide
     if not isinstance(error, str):
         if answer.status in (401, 403):
             error = f"HTTP {answer.status} without a reason"
+            code = "client_refused" if code == "code_refused" else code
         else:
             return ProviderUnavailable("provider_failed", f"HTTP {answer.status}, no JSON error")
     description = document.get("error_description")

@@ -1,0 +1,90 @@
+"""A small site that people log in to with Flask-ParJar. Start with ``create_app``."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from importlib.metadata import version
+from platform import python_version
+from typing import Any
+
+from flask import Flask, Response, render_template, session
+
+import flask_parjar
+from flask_parjar import ParJar, current_user, logged_in, login_required, scopes_required
+
+from .wire import Wire
+
+parjar = ParJar()
+
+
+def create_app(defaults: Mapping[str, Any] | None = None) -> Flask:
+    """Make the site. ``FLASK_…`` environment variables win over the defaults."""
+    app = Flask(__name__)
+    # Cookies do not know ports: another site on this host would overwrite one called "session".
+    app.config["SESSION_COOKIE_NAME"] = "example_site"
+    app.config.from_mapping(defaults or {})
+    app.config.from_prefixed_env()  # FLASK_SECRET_KEY, FLASK_PARJAR_ISSUER, …
+    if not app.secret_key:
+        app.secret_key = secrets.token_bytes(32)  # who is logged in now is logged out by a restart
+
+    parjar.init_app(app)
+    Wire(app)
+    logged_in.connect(remember_when, app)
+    app.add_template_filter(ago)
+    app.after_request(keep_private)
+
+    app.add_url_rule("/favicon.ico", "icon", redirect_to="/static/jar.svg")
+
+    @app.get("/")
+    def home() -> str:
+        return render_template("home.html")
+
+    @app.get("/account")
+    @login_required
+    def account() -> str:
+        return render_template("account.html", since=session.get("since"))
+
+    @app.get("/reports")
+    @scopes_required("reports:read")
+    def reports() -> str:
+        return render_template("reports.html", versions=versions())
+
+    @app.get("/api/me")
+    @login_required
+    def api_me() -> dict[str, Any]:
+        return {"name": current_user.name, "scopes": sorted(current_user.scopes)}
+
+    return app
+
+
+def versions() -> dict[str, str]:
+    """Report what this site runs on."""
+    packages = ("Flask", "Authlib", "joserfc", "requests", "itsdangerous")
+    return {
+        "Flask-ParJar": flask_parjar.__version__,
+        "Python": python_version(),
+        **{name: version(name) for name in packages},
+    }
+
+
+def remember_when(app: Flask, **_: object) -> None:
+    """Note the time of the login. The new session exists when this signal comes."""
+    session["since"] = int(time.time())
+
+
+def keep_private(response: Response) -> Response:
+    """Let no cache keep a page that says who is logged in."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def ago(seconds: float) -> str:
+    """Say how long ago a time was, in words."""
+    passed = max(0, int(time.time() - seconds))
+    for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
+        if passed >= size:
+            count = passed // size
+            return f"{count} {unit}{'s' if count > 1 else ''} ago"
+    return "less than a minute ago"
