@@ -1,0 +1,163 @@
+"""Introducing an app to the provider: what is registered, and that a login goes through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+import requests
+from flask import Flask, jsonify
+
+from flask_parjar import ParJar, current_user, login_required
+from flask_parjar.testing import DevProvider
+from tests.testing.hand_made_client import EC, SECRET
+
+OP = "https://op.example"
+
+
+def make_site(config: dict[str, Any], prepare: Any = None) -> Flask:
+    app = Flask("site")
+    app.config.update(SECRET_KEY="of the tests", **config)
+    ParJar(app)
+
+    @app.get("/me")
+    @login_required
+    def me() -> Any:
+        return jsonify(sub=current_user.subject, name=current_user.name)
+
+    return app
+
+
+def log_in(app: Flask, provider: DevProvider, login: str = "/login") -> Any:
+    visitor = app.test_client()
+    begun = visitor.get(login)
+    assert begun.status_code == 302, begun.text
+    done = visitor.get(provider.sign_in(begun.headers["Location"]))
+    assert done.status_code == 302, done.text
+    return visitor.get("/me").get_json()
+
+
+@pytest.fixture
+def provider() -> DevProvider:
+    return DevProvider(OP)
+
+
+def test_a_login(provider: DevProvider) -> None:
+    app = make_site(provider.config(PARJAR_SCOPES="openid profile reports:read"))
+    provider.connect(app)
+    assert log_in(app, provider) == {"sub": "ada", "name": "Ada Lovelace"}
+    client = provider.clients["flask-parjar"]
+    assert client.redirect_uris == ("http://localhost/callback", "https://localhost/callback")
+    assert client.post_logout_redirect_uris == ("http://localhost/", "https://localhost/")
+    assert client.token_endpoint_auth_method == "private_key_jwt"
+    assert "reports:read" in client.scopes
+    assert client.client_name == "site"
+
+
+def test_connecting_twice_changes_nothing(provider: DevProvider) -> None:
+    app = make_site(provider.config())
+    provider.connect(app)
+    provider.connect(app)
+    assert log_in(app, provider)["sub"] == "ada"
+
+
+def test_providers_by_name() -> None:
+    one, two = DevProvider("https://one.example"), DevProvider("https://two.example")
+    providers = {
+        name: {key.removeprefix("PARJAR_").lower(): value for key, value in op.config().items()}
+        for name, op in (("work", one), ("home", two))
+    }
+    app = make_site({"PARJAR_PROVIDERS": providers})
+    one.connect(app)
+    two.connect(app)
+    assert one.clients["flask-parjar"].redirect_uris[0] == "http://localhost/callback/work"
+    assert two.clients["flask-parjar"].redirect_uris[0] == "http://localhost/callback/home"
+    assert log_in(app, one, "/login/work")["sub"] == "ada"
+    assert log_in(app, two, "/login/home")["sub"] == "ada"
+
+
+def test_what_the_configuration_pins(provider: DevProvider) -> None:
+    app = make_site(
+        provider.config(
+            PARJAR_CLIENT_SECRET=SECRET,
+            PARJAR_CLIENT_AUTH="client_secret_jwt",
+            PARJAR_REDIRECT_URI="https://site.example/in",
+            PARJAR_POST_LOGOUT_REDIRECT_URI="https://site.example/out",
+            PARJAR_ID_TOKEN_ALGS=["PS256"],
+        )
+    )
+    provider.connect(app)
+    client = provider.clients["flask-parjar"]
+    assert client.redirect_uris == ("https://site.example/in",)
+    assert client.post_logout_redirect_uris == ("https://site.example/out",)
+    assert client.token_endpoint_auth_method == "client_secret_jwt"
+    assert client.id_token_signed_response_alg == "PS256"
+
+
+@pytest.mark.parametrize(
+    ("offered", "method"),
+    [
+        (["client_secret_post", "client_secret_basic"], "client_secret_basic"),
+        (["client_secret_post"], "client_secret_post"),
+        (None, "client_secret_basic"),
+    ],
+)
+def test_a_secret_without_a_method(provider: DevProvider, offered: Any, method: str) -> None:
+    provider.metadata["token_endpoint_auth_methods_supported"] = offered
+    app = make_site(provider.config(PARJAR_CLIENT_SECRET=SECRET))
+    provider.connect(app)
+    assert provider.clients["flask-parjar"].token_endpoint_auth_method == method
+
+
+def test_where_the_app_lives(provider: DevProvider) -> None:
+    app = make_site(provider.config(PARJAR_URL_PREFIX="/auth", PARJAR_AFTER_LOGOUT="/bye"))
+    provider.connect(app, base_urls=["http://127.0.0.1:5000/"])
+    client = provider.clients["flask-parjar"]
+    assert client.redirect_uris == ("http://127.0.0.1:5000/auth/callback",)
+    assert client.post_logout_redirect_uris == ("http://127.0.0.1:5000/bye",)
+
+
+def test_an_app_without_parjar(provider: DevProvider) -> None:
+    with pytest.raises(ValueError, match=r"ParJar.init_app\(app\) comes first"):
+        provider.connect(Flask("bare"))
+
+
+def test_an_app_that_logs_in_elsewhere(provider: DevProvider) -> None:
+    app = make_site(DevProvider("https://other.example").config())
+    with pytest.raises(ValueError, match="logs in at 'https://other.example', and this is"):
+        provider.connect(app)
+
+
+@dataclass
+class SigningKeyLike:
+    public_jwk: dict[str, Any]
+
+
+@dataclass
+class Thing:
+    """Anything with the attributes that `connect` reads, and no others."""
+
+    name: str = "default"
+    issuer: str = OP
+    client_id: str = "c"
+    client_secret: str | None = None
+    client_auth: str | None = "none"
+    scopes: str = "openid a:b"
+    signing_keys: tuple[SigningKeyLike, ...] = (SigningKeyLike(EC.as_dict(private=False)),)
+    assertion_keys: tuple[SigningKeyLike, ...] = (SigningKeyLike(EC.as_dict(private=False)),)
+    providers: dict[str, Any] = field(default_factory=dict)
+
+
+def test_only_the_agreed_attributes_are_read(provider: DevProvider) -> None:
+    app = Flask("thing")
+    app.add_url_rule("/callback", "parjar.callback", lambda: "")
+    state = Thing()
+    state.settings = Thing(providers={"default": Thing()})  # type: ignore[attr-defined]
+    state.http = Thing()  # type: ignore[attr-defined]
+    state.http.session = requests.Session()  # type: ignore[attr-defined]
+    app.extensions["parjar"] = state
+    provider.connect(app)
+    assert "a:b" in provider.clients["c"].scopes
+    answer = state.http.session.get(f"{OP}/jwks.json")  # type: ignore[attr-defined]
+    assert answer.status_code == 200

@@ -1,0 +1,64 @@
+"""The provider behind a socket: on this machine only."""
+
+from __future__ import annotations
+
+import logging
+import socket
+
+import pytest
+import requests
+
+from flask_parjar.testing import DevProvider
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_running(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    provider = DevProvider(f"http://127.0.0.1:{free_port()}")
+    with provider.running() as issuer, requests.Session() as http:
+        document = http.get(f"{issuer}/.well-known/openid-configuration?x=hush", timeout=5).json()
+        assert document["issuer"] == issuer == provider.issuer
+    with pytest.raises(requests.ConnectionError):
+        requests.get(issuer, timeout=5)
+    assert "DEVELOPMENT ONLY" in capsys.readouterr().out
+    assert '"GET /.well-known/openid-configuration" 200' in caplog.text
+    assert "hush" not in caplog.text
+
+
+def test_serving_until_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = []
+
+    def interrupted(server: object) -> None:
+        served.append(server)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("werkzeug.serving.BaseWSGIServer.serve_forever", interrupted)
+    port = free_port()
+    with pytest.raises(KeyboardInterrupt):
+        DevProvider(f"http://localhost:{port}").serve(port, host="127.0.0.1")
+    assert len(served) == 1
+
+
+@pytest.mark.parametrize(
+    ("issuer", "port", "host", "reason"),
+    [
+        ("http://127.0.0.1:9000", None, "0.0.0.0", "'0.0.0.0' is not this machine"),
+        ("http://127.0.0.1:9000", None, "192.168.1.2", "is not this machine"),
+        ("http://127.0.0.1:9000", None, "op.example", "is not this machine"),
+        ("http://op.example:9000", None, "127.0.0.1", "'op.example' is not this machine"),
+        ("http://127.0.0.1:9000", 9001, None, "names port 9000, not 9001"),
+        ("https://127.0.0.1:9000", None, None, "only http with a port"),
+        ("http://127.0.0.1", None, None, "only http with a port"),
+    ],
+)
+def test_what_is_not_served(issuer: str, port: int | None, host: str | None, reason: str) -> None:
+    provider = DevProvider(issuer)
+    with pytest.raises(ValueError, match=reason):
+        provider.serve(port, host=host)
+    with pytest.raises(ValueError, match=reason), provider.running(port, host=host):
+        pass
