@@ -155,7 +155,7 @@ def _set_cookie_defaults(app: Flask, settings: Settings) -> None:
     # Flask's own default for Secure is False, which says nothing of the site: on plain http, as in
     # development, True would lose every cookie. So it is switched on where the configuration itself
     # says that every login comes back by https, and only there. (Whoever writes False cannot be
-    # told from whoever writes nothing; to keep it off on such a site, write 0.)
+    # told from whoever writes nothing; to keep it off on such a site, write None.)
     callbacks = [client.redirect_uri or "" for client in settings.providers.values()]
     only_https = all(url.startswith("https:") for url in callbacks)
     if only_https and app.config.get("SESSION_COOKIE_SECURE") is False:

@@ -193,9 +193,9 @@ def _scopes(scope: str, *, client: Client) -> tuple[str, ...]:
 
 
 def _max_age(claims: Mapping[str, object]) -> int | None:
-    value = claims.get("max_age")
-    if value is None and "max_age" not in claims:
+    if "max_age" not in claims:
         return None
+    value = claims["max_age"]
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         raise Unproven(f"max_age is {value!r}, expected a number of seconds")
     return value

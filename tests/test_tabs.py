@@ -1,0 +1,515 @@
+"""Tabs and bad luck: several logins in one browser; cookies overwritten, and cookies lost."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import string
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask, session
+from flask.sessions import SecureCookieSessionInterface
+
+from flask_parjar import LoginOptions, ParJar
+from flask_parjar.testing import DevProvider
+from tests.site import ISSUER, Visitor, make_site, query
+
+FROM_HERE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
+#: What browsers keep of a cookie: its name, value and attributes.
+LARGEST_COOKIE = 4093
+
+
+def cookie_of(visitor: Visitor) -> str:
+    cookie = visitor.client.get_cookie("session")
+    assert cookie is not None
+    return str(cookie.value)
+
+
+def code_of(page: Any) -> str | None:
+    found = re.search(r"Code: <code>(\w+)</code>", page.text)
+    return found[1] if found else None
+
+
+def endpoints(provider: DevProvider) -> list[str]:
+    return [call.endpoint for call in provider.calls]
+
+
+# Many logins in one browser.
+
+
+def test_three_parallel_logins_finish_in_any_order(visitor: Visitor, provider: DevProvider) -> None:
+    """Three people even, one after the other; the last to come back is who is logged in."""
+    people = ["ada", "grace", "alan"]
+    away = [visitor.leave(f"/login?next=/tab{n}") for n in range(3)]
+    back = [visitor.come_back(away[n], people[n]) for n in range(3)]
+    for n in (2, 0, 1):
+        assert visitor.get(back[n]).location == f"/tab{n}"
+        assert visitor.get("/me").json["sub"] == people[n]
+    assert endpoints(provider).count("token") == 3
+    with visitor.client.session_transaction() as stored:
+        assert "_parjar_logins" not in stored
+
+
+def test_a_tab_may_fail_and_the_others_go_on(visitor: Visitor) -> None:
+    away = [visitor.leave(f"/login?next=/tab{n}") for n in range(3)]
+    refused = visitor.get(visitor.come_back(away[1], approve=False))
+    assert (refused.status_code, code_of(refused)) == (403, "access_denied")
+    for n in (0, 2):
+        assert visitor.get(visitor.come_back(away[n])).location == f"/tab{n}"
+
+
+def test_a_logout_in_one_tab_while_another_logs_in(visitor: Visitor) -> None:
+    """The login that was under way is lost with the session, and starts once more."""
+    visitor.log_in()
+    away = visitor.leave("/login?next=/tab")
+    visitor.post("/logout", headers=FROM_HERE)
+    again = visitor.get(visitor.come_back(away)).location
+    assert again.startswith(f"{ISSUER}/")
+    assert visitor.get(visitor.come_back(again)).location == "/tab"
+
+
+def test_many_abandoned_logins_of_the_dearest_kind(provider: DevProvider) -> None:
+    """Two providers, long addresses, scopes and strength asked for: the cookie stays small."""
+    host = "a-rather-long-name-of-a-web-site.department.example"
+    sections = {
+        "employees": {"client_id": "w", "redirect_uri": f"https://{host}/auth/callback/employees"},
+        "customers": {"client_id": "h", "redirect_uri": f"https://{host}/auth/callback/customers"},
+    }
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        @app.get("/strong/<name>")
+        def strong(name: str) -> Any:
+            wishes = {"scopes": ["openid", "email"], "max_age": 300, "acr_values": ["pwd", "mfa"]}
+            return parjar.login(name, next=f"/{name}", essential_acr=True, **wishes)
+
+    app = make_site(provider, prepare=prepare, PARJAR_PROVIDERS=sections, PARJAR_URL_PREFIX="/auth")
+    visitor = Visitor(app, provider, base_url=f"https://{host}")
+    visitor.client = app.test_client()
+    for n in range(1000 // 20):
+        for name in sections:
+            response = visitor.get(f"/strong/{name}")
+            assert len(response.headers["Set-Cookie"]) < 1000, n
+            assert len(cookie_of_host(visitor, host)) < 800, n
+    back = visitor.come_back(response.location)
+    assert visitor.get(back).location == "/customers"
+
+
+def cookie_of_host(visitor: Visitor, host: str) -> str:
+    cookie = visitor.client.get_cookie("session", domain=host)
+    assert cookie is not None
+    return str(cookie.value)
+
+
+def test_the_newest_of_a_thousand_works_in_a_browser_that_is_logged_in(visitor: Visitor) -> None:
+    visitor.log_in()
+    logged_in = len(cookie_of(visitor))
+    for n in range(1000 // 5):
+        away = visitor.leave(f"/login?next=/tab{n}")
+    assert len(cookie_of(visitor)) < logged_in + 500
+    assert visitor.get(visitor.come_back(away)).location == "/tab199"
+
+
+# Parallel answers: the later cookie wins.
+
+
+def overwritten(visitor: Visitor) -> tuple[str, str]:
+    """Begin two logins at once, from the same cookie; the second answer's cookie is what stays."""
+    other = Visitor(visitor.app, visitor.provider)
+    kept = visitor.client.get_cookie("session")
+    if kept is not None:
+        other.client.set_cookie("session", str(kept.value))
+    first, second = visitor.leave("/login?next=/first"), other.leave("/login?next=/second")
+    visitor.client.set_cookie("session", cookie_of(other))
+    return first, second
+
+
+def test_tabs_whose_cookies_overwrite_each_other(visitor: Visitor, provider: DevProvider) -> None:
+    first, second = overwritten(visitor)
+    provider.calls.clear()
+    again = visitor.get(visitor.come_back(first)).location
+    assert again.startswith(f"{ISSUER}/")
+    assert "token" not in endpoints(provider)
+    assert visitor.get(visitor.come_back(second)).location == "/second"
+    assert visitor.get(visitor.come_back(again)).location == "/first"
+
+
+def test_the_overwritten_tab_comes_back_last(visitor: Visitor, provider: DevProvider) -> None:
+    """Somebody is logged in by then: the tab just goes where it wanted to."""
+    first, second = overwritten(visitor)
+    first_back = visitor.come_back(first)
+    assert visitor.get(visitor.come_back(second)).location == "/second"
+    provider.calls.clear()
+    assert visitor.get(first_back).location == "/first"
+    assert provider.calls == []
+
+
+def test_callbacks_whose_cookies_overwrite_each_other(
+    visitor: Visitor, provider: DevProvider
+) -> None:
+    """Both tabs come back at once; the cookie that stays is of one, and both are where they were
+    going. The other's login, found again in the old cookie, is not finished twice."""
+    away = [visitor.leave(f"/login?next=/tab{n}") for n in range(2)]
+    back = [visitor.come_back(url) for url in away]
+    other = Visitor(visitor.app, provider)
+    other.client.set_cookie("session", cookie_of(visitor))
+    assert visitor.get(back[0]).location == "/tab0"
+    assert other.get(back[1]).location == "/tab1"
+    visitor.client.set_cookie("session", cookie_of(other))
+    assert visitor.get("/me").status_code == 200
+    provider.calls.clear()
+    page = visitor.get(back[0])
+    assert (page.status_code, code_of(page)) == (400, "code_refused")
+    assert endpoints(provider) == ["token"]
+    assert visitor.get("/me").status_code == 200  # who is logged in stays so
+
+
+def test_a_lost_login_is_started_again_once_and_no_more(
+    visitor: Visitor, provider: DevProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A browser without cookies is not sent round in circles."""
+    visits = 0
+    response = visitor.get("/login?next=/me")
+    while response.status_code == 302 and response.location.startswith(ISSUER):
+        back = visitor.come_back(response.location)
+        visitor.client.delete_cookie("session")
+        response = visitor.get(back)
+        visits += 1
+        assert visits < 5
+    assert (visits, response.status_code, code_of(response)) == (2, 400, "login_lost")
+    assert "token" not in endpoints(provider)
+    assert caplog.text.count("starting it once more") == 1
+
+
+# Back, reload, and too late.
+
+
+@pytest.mark.parametrize("times", [1, 3])
+def test_back_and_reload_on_a_used_callback(
+    visitor: Visitor, provider: DevProvider, times: int
+) -> None:
+    back = visitor.come_back(visitor.leave("/login?next=/me"))
+    visitor.get(back)
+    before = cookie_of(visitor)
+    provider.calls.clear()
+    for _ in range(times):
+        assert visitor.get(back).location == "/me"
+    assert provider.calls == [] and cookie_of(visitor) == before
+
+
+def test_back_to_the_provider_s_page_after_the_login(
+    visitor: Visitor, provider: DevProvider
+) -> None:
+    """Whoever goes back two pages and signs in again there comes with the state of before."""
+    away = visitor.leave("/login?next=/me")
+    browser = provider.browser()
+    assert visitor.get(browser_path(browser.sign_in(away))).location == "/me"
+    provider.calls.clear()
+    used = query(visitor.come_back(visitor.leave("/login?next=/me")))
+    assert visitor.get(f"/callback?state={used['state'][0]}&code=x").status_code == 400
+    assert visitor.get("/me").status_code == 200
+
+
+def browser_path(url: str) -> str:
+    return url.partition("http://localhost")[2]
+
+
+def test_a_login_that_outlives_its_transaction(
+    provider: DevProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The coffee was long: the login begins once more, and still ends at its own page."""
+    visitor = Visitor(make_site(provider, PARJAR_TRANSACTION_LIFETIME=60), provider)
+    back = visitor.come_back(visitor.leave("/login?next=/me"))
+    with visitor.client.session_transaction() as stored:
+        seed, started_at, *rest = stored["_parjar_logins"][0]
+        stored["_parjar_logins"] = [[seed, started_at - 61, *rest]]
+    provider.calls.clear()
+    again = visitor.get(back).location
+    assert again.startswith(f"{ISSUER}/")
+    assert endpoints(provider) == ["pushed_authorization_request"]
+    assert visitor.get(visitor.come_back(again)).location == "/me"
+    assert caplog.text.count("starting it once more") == 1
+
+
+def test_a_form_that_was_lost_is_started_again_too(provider: DevProvider) -> None:
+    visitor = Visitor(make_site(provider, PARJAR_RESPONSE_MODE="form_post"), provider)
+    form = {n: v[0] for n, v in query(visitor.come_back(visitor.leave("/login?next=/me"))).items()}
+    visitor.client.delete_cookie("session")
+    away = visitor.post("/callback", data=form, headers=FROM_HERE).location
+    form = {n: v[0] for n, v in query(visitor.come_back(away)).items()}
+    assert visitor.post("/callback", data=form, headers=FROM_HERE).location == "/me"
+
+
+# The cookie that was lost on its way: the operator is told why.
+
+WWW = "http://www.site.example"
+
+
+def site_at(provider: DevProvider, base_url: str, **config: Any) -> Visitor:
+    app = make_site(provider, **config)
+    provider.connect(app, base_urls=[base_url])
+    return Visitor(app, provider, base_url=base_url)
+
+
+def lose(visitor: Visitor, cookie: str | None = None, *, twice: bool = True) -> Any:
+    """Come back to the callback with no cookie, or with this one; the page at the end."""
+    response = visitor.get("/login?next=/me")
+    for _ in range(2 if twice else 1):
+        back = visitor.come_back(response.location)
+        visitor.client = visitor.app.test_client(use_cookies=False)
+        headers = {} if cookie is None else {"Cookie": cookie}
+        response = visitor.get(back, headers=headers)
+    return response
+
+
+@pytest.mark.parametrize(
+    "config, base_url, why",
+    [
+        (
+            {"SESSION_COOKIE_SECURE": True},
+            WWW,
+            f"SESSION_COOKIE_SECURE is on, and the callback is plain http ({WWW}/callback)",
+        ),
+        ({"SESSION_COOKIE_SAMESITE": "Strict"}, WWW, "SESSION_COOKIE_SAMESITE is Strict"),
+        (
+            {"SESSION_COOKIE_SAMESITE": "None"},
+            WWW,
+            "SESSION_COOKIE_SAMESITE is None without SESSION_COOKIE_SECURE",
+        ),
+        (
+            {"SESSION_COOKIE_DOMAIN": "other.example"},
+            WWW,
+            "SESSION_COOKIE_DOMAIN is other.example, and the callback's host is www.site.example",
+        ),
+        (
+            {"SESSION_COOKIE_DOMAIN": "ite.example"},
+            WWW,
+            "SESSION_COOKIE_DOMAIN is ite.example",
+        ),
+        (
+            {"SESSION_COOKIE_PATH": "/app"},
+            WWW,
+            "the cookie's path is /app, and the callback's is /callback",
+        ),
+        (
+            {"SESSION_COOKIE_PATH": "/call"},
+            WWW,
+            "the cookie's path is /call, and the callback's is /callback",
+        ),
+        ({"APPLICATION_ROOT": "/app"}, WWW, "the cookie's path is /app"),
+    ],
+)
+def test_a_loss_that_the_configuration_makes_certain(
+    provider: DevProvider,
+    caplog: pytest.LogCaptureFixture,
+    config: dict[str, Any],
+    base_url: str,
+    why: str,
+) -> None:
+    """Told at the login already, and again when it has happened; to the visitor, never."""
+    visitor = site_at(provider, base_url, **config)
+    response = visitor.get("/login?next=/me")
+    assert response.status_code == 302
+    assert f"this login will be lost: {why}" in caplog.text
+    caplog.clear()
+    page = lose(visitor)
+    assert (page.status_code, code_of(page)) == (400, "login_lost")
+    assert why.split(",")[0] not in page.text
+    assert f"starting it once more: no session cookie came: {why}" in caplog.text
+    assert f"login failed: login_lost: no session cookie came: {why}" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "config, base_url",
+    [
+        ({}, WWW),
+        ({}, "https://www.site.example"),
+        ({"SESSION_COOKIE_SECURE": True}, "https://www.site.example"),
+        ({"SESSION_COOKIE_SECURE": True}, "http://localhost"),  # as good as https, say browsers
+        ({"SESSION_COOKIE_SECURE": True, "SESSION_COOKIE_SAMESITE": "None"}, "https://a.example"),
+        ({"SESSION_COOKIE_DOMAIN": "site.example"}, WWW),
+        ({"SESSION_COOKIE_DOMAIN": ".site.example"}, WWW),
+        ({"SESSION_COOKIE_DOMAIN": "www.site.example"}, WWW),
+        ({"SESSION_COOKIE_PATH": "/callback"}, WWW),
+        ({"SESSION_COOKIE_PATH": "/"}, WWW),
+        ({"SESSION_COOKIE_SAMESITE": "Strict", "PARJAR_ISSUER": ISSUER}, "http://www.op.example"),
+    ],
+)
+def test_no_warning_where_nothing_is_wrong(
+    provider: DevProvider,
+    caplog: pytest.LogCaptureFixture,
+    config: dict[str, Any],
+    base_url: str,
+) -> None:
+    """In the last case the provider is of the same site, to which a strict cookie comes along."""
+    visitor = site_at(provider, base_url, **config)
+    assert visitor.get("/login?next=/me").status_code == 302
+    assert "lost" not in caplog.text
+
+
+def test_a_pinned_callback_is_what_counts(
+    provider: DevProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Behind a proxy that ends TLS the request looks plain; the configuration knows better."""
+    app = make_site(
+        provider,
+        SESSION_COOKIE_SECURE=True,
+        PARJAR_REDIRECT_URI="https://www.site.example/callback",
+    )
+    Visitor(app, provider, base_url=WWW).get("/login")
+    assert "lost" not in caplog.text
+
+
+def test_nothing_explains_it(provider: DevProvider, caplog: pytest.LogCaptureFixture) -> None:
+    page = lose(site_at(provider, WWW))
+    assert code_of(page) == "login_lost"
+    assert (
+        "nothing in the configuration explains it; does the browser refuse cookies" in caplog.text
+    )
+    assert f"another host name than that of {WWW}/callback" in caplog.text
+
+
+def signed(app: Flask, key: str, content: dict[str, Any]) -> str:
+    other = Flask("other")
+    other.secret_key = key
+    serializer = SecureCookieSessionInterface().get_signing_serializer(other)
+    assert serializer is not None
+    return str(serializer.dumps(content))
+
+
+OF_THIS_SITE = "of the tests"  # the SECRET_KEY of `make_site`
+
+
+@pytest.mark.parametrize(
+    "cookie, why",
+    [
+        (
+            lambda app: f"session={signed(app, 'another', {'a': 1})}",
+            "the cookie session came, and this app cannot read it",
+        ),
+        (lambda app: "session=rubbish", "signed with another SECRET_KEY"),
+        (
+            lambda app: f"session={signed(app, OF_THIS_SITE, {'a': 1})}; session=old",
+            "2 cookies named session came, and Flask reads one",
+        ),
+        (
+            lambda app: f"session={signed(app, OF_THIS_SITE, {'cart': 'x'})}",
+            "the session came without it: finished before, pushed out by newer ones, or another",
+        ),
+        (
+            lambda app: f"session={signed(app, OF_THIS_SITE, {'cart': noise(3680)})}",
+            f"and with a login in it more than the {LARGEST_COOKIE} that browsers keep",
+        ),
+    ],
+)
+def test_what_came_in_its_place(
+    provider: DevProvider,
+    caplog: pytest.LogCaptureFixture,
+    cookie: Callable[[Flask], str],
+    why: str,
+) -> None:
+    visitor = site_at(provider, WWW)
+    page = lose(visitor, cookie(visitor.app))
+    assert code_of(page) == "login_lost"
+    assert f"login failed: login_lost: {why}" in caplog.text or why in caplog.text
+    assert "no session cookie came" not in caplog.text
+
+
+def noise(length: int) -> str:
+    """Text that does not compress."""
+    return "".join(random.Random(7).choices(string.ascii_letters + string.digits, k=length))
+
+
+def test_a_cookie_that_a_browser_drops_for_its_size(
+    provider: DevProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A whole story: the cart fills the cookie, the login makes it too large, the browser keeps the
+    old one, and the log says which of the two it was."""
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        @app.get("/fill")
+        def fill() -> str:
+            session["cart"] = noise(3850)
+            return "filled"
+
+    visitor = Visitor(make_site(provider, prepare=prepare), provider)
+    visitor.get("/fill")
+    old = cookie_of(visitor)
+    with warnings.catch_warnings(record=True) as warned:  # Werkzeug's own, which few people see
+        warnings.simplefilter("always")
+        response = visitor.get("/login?next=/me")
+    assert len(response.headers["Set-Cookie"]) > LARGEST_COOKIE and len(warned) == 1
+    visitor.client.set_cookie("session", old)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        visitor.get(visitor.come_back(response.location))
+    assert re.search(r"the session cookie takes \d{4} bytes, and with a login", caplog.text)
+
+
+def test_the_developer_sees_why(provider: DevProvider) -> None:
+    visitor = site_at(provider, WWW, SESSION_COOKIE_SECURE=True)
+    visitor.app.debug = True
+    assert "SESSION_COOKIE_SECURE is on" in lose(visitor).text
+
+
+def test_no_cookie_is_in_the_log(provider: DevProvider, caplog: pytest.LogCaptureFixture) -> None:
+    visitor = site_at(provider, WWW)
+    value = signed(visitor.app, "another", {"cart": "secret"})
+    with caplog.at_level(logging.DEBUG):
+        lose(visitor, f"session={value}")
+    assert value not in caplog.text and value[:20] not in caplog.text
+
+
+# The cookie's attributes, where the app left them unset.
+
+PINNED = "https://www.site.example/callback"
+
+
+@pytest.mark.parametrize(
+    "config, secure",
+    [
+        ({}, False),
+        ({"PARJAR_REDIRECT_URI": PINNED}, True),
+        ({"PARJAR_REDIRECT_URI": PINNED, "SESSION_COOKIE_SECURE": True}, True),
+        ({"PARJAR_REDIRECT_URI": PINNED, "SESSION_COOKIE_SECURE": None}, False),
+        ({"PARJAR_REDIRECT_URI": "http://www.site.example/callback"}, False),
+        ({"SESSION_COOKIE_SECURE": True}, True),
+        ({"PARJAR_PROVIDERS": {"a": {"redirect_uri": PINNED}, "b": {"client_id": "b"}}}, False),
+        (
+            {
+                "PARJAR_PROVIDERS": {
+                    "a": {"redirect_uri": PINNED},
+                    "b": {"client_id": "b", "redirect_uri": PINNED},
+                }
+            },
+            True,
+        ),
+    ],
+)
+def test_secure_where_the_configuration_says_https(
+    provider: DevProvider, config: dict[str, Any], secure: bool
+) -> None:
+    """On plain http, as in development, it would lose every cookie: so not everywhere."""
+    app = make_site(provider, **config)
+    path = "/login/a" if "PARJAR_PROVIDERS" in config else "/login"
+    cookie = app.test_client().get(path).headers["Set-Cookie"]
+    assert ("Secure" in cookie) is secure
+    assert "HttpOnly" in cookie and "SameSite=Lax" in cookie
+
+
+def test_a_lost_login_with_wishes_is_the_visitor_s_to_begin_again(provider: DevProvider) -> None:
+    """It is not begun anew without them: the page leads back to where they are made."""
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        parjar.login_options(lambda: LoginOptions(max_age=300))
+
+    visitor = Visitor(make_site(provider, prepare=prepare), provider)
+    back = visitor.come_back(visitor.leave("/login?next=/me"))
+    visitor.client.delete_cookie("session")
+    page = visitor.get(back)
+    assert (page.status_code, code_of(page)) == (400, "login_lost")
+    assert 'href="/login?next=/me"' in page.text
+    assert visitor.log_in("/login?next=/me").location == "/me"
