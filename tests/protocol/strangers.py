@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 #: A parser that takes this long over a few hundred characters hangs.
-bounded = settings(max_examples=100, deadline=2000)
+bounded = settings(max_examples=100, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
 
 _words = (
     st.none()
