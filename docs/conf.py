@@ -15,7 +15,7 @@ author = "Flask-ParJar contributors"
 project_copyright = "Flask-ParJar contributors"
 version = release = flask_parjar.__version__
 
-extensions = ["sphinx.ext.autodoc", "error_codes_table", "fault_table"]
+extensions = ["sphinx.ext.autodoc", "error_codes_table", "fault_table", "weakness_table"]
 exclude_patterns = ["_build"]
 
 # `name` is a name of this package, on the pages as in docstrings.

@@ -1,17 +1,28 @@
 """The one table: what a provider does wrong, what comes of it, and how far the login got.
 
-It is the security statement of this library: ``docs/security`` shows it, and ``test_faults.py`` holds
-each row against a provider that really does what its name says (``flask_parjar.testing.FAULTS``).
+It is the security statement of this library: ``docs/faults`` shows it, and ``test_faults.py``
+holds each row against a provider that really does what its name says
+(``flask_parjar.testing.FAULTS``).
 
-A row is *fault: code, status, steps*. The steps are the calls that the site made, and after the last
-of them nothing happened: D discovery, P push, T token, J keys, U userinfo. So a row that ends in P
-exchanged no code, and one without P never let the browser leave. A code of None is a login that went
-well: what looks odd there is allowed.
+A row is *fault: code, status, steps*. The steps are the calls that the site made, and after the
+last of them nothing happened: D discovery, P push, T token, J keys, U userinfo. So a row that ends
+in P exchanged no code, and one without P never let the browser leave. A code of None is a login
+that went well: what looks odd there is allowed.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
+
+STEPS = {
+    "D": "discovery",
+    "P": "pushed_authorization_request",
+    "T": "token",
+    "J": "jwks",
+    "U": "userinfo",
+}
+#: The provider itself tells the visitor: no answer ever comes back to the site.
+ENDS_AT_THE_PROVIDER = {"par_request_uri_unknown"}
 
 
 class Row(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import fnmatch
 import io
 import json
 import os
@@ -33,6 +34,7 @@ from flask_parjar.config import KEYS, NOT_YET, Settings, read_settings
 from flask_parjar.error_codes import CODES
 from flask_parjar.protocol.client import ClientConfig
 from flask_parjar.testing import FAULTS, DevProvider
+from tests.fault_table import FAULTS as FAULT_TABLE
 from tests.site import Visitor, make_site
 
 if sys.version_info >= (3, 11):
@@ -349,23 +351,66 @@ def test_the_layers_are_those_of_the_contract() -> None:
     assert shown == held
 
 
-def test_the_standards_name_files_and_tests_that_exist() -> None:
-    rows = re.findall(
-        r"^   \* - (.*)\n     - .*\n     - (\| .*\n(?:       \| .*\n)*)",
-        PAGES["standards"],
-        re.MULTILINE,
-    )
-    assert len(rows) > 20
-    assert len(rows) == PAGES["standards"].count("   * - ") - 1  # the heading
-    for section, cell in rows:
-        file, path, name = re.findall(r"``([\w./*]+)``", cell)
-        assert (PACKAGE / file).is_file(), section
-        text = (ROOT / "tests" / path).read_text(encoding="utf-8")
-        if name.endswith("*"):
-            assert path == "test_faults.py"
-            assert [fault for fault in FAULTS if fault.startswith(name[:-1])], name
+def list_rows(page: str) -> list[list[str]]:
+    """The rows of a page's list-tables, each cell in one string; without the headings."""
+    rows: list[list[str]] = []
+    headings = PAGES[page].count(".. list-table::")
+    for line in PAGES[page].splitlines():
+        if line.startswith("   * - "):
+            rows.append([line[7:]])
+        elif rows and line.startswith("     - "):
+            rows[-1].append(line[7:])
+        elif rows and line.startswith("       "):
+            rows[-1][-1] += f"\n{line[7:]}"
+    found = [row for row in rows if row[-1] != "File, and test"]
+    assert len(rows) - len(found) == headings > 0
+    return found
+
+
+def check_what_proves(section: str, cell: str) -> None:
+    """Whether the last cell of a row names a file of ours, and tests or faults that there are.
+
+    A test is in the file that was named last before it.
+    """
+    files, proofs, text = 0, 0, ""
+    for name in re.findall(r"(?:``|:fault:`)([\w./*]+)`", cell):
+        path = ROOT / "tests" / name
+        if path.name.startswith("test_") and name.endswith(".py"):
+            text = path.read_text(encoding="utf-8")
+        elif name.endswith(".py"):
+            assert (PACKAGE / name).is_file(), f"{section}: {name}"
+            files += 1
+        elif name.startswith("test_"):
+            assert re.search(rf"^(?:async )?def {name}\(", text, re.M), f"{section}: {name}"
+            proofs += 1
         else:
-            assert f"def {name}(" in text, section
+            assert fnmatch.filter(FAULTS, name), f"{section}: no fault is named {name}"
+            proofs += 1
+    assert files and proofs, f"{section}: a file of ours, and a test or a fault"
+
+
+@pytest.mark.parametrize("page", ["standards", "security"])
+def test_what_a_page_calls_proved_names_files_and_tests_that_exist(page: str) -> None:
+    rows = list_rows(page)
+    assert len(rows) > 30
+    for section, _, cell in rows:
+        check_what_proves(section, cell)
+
+
+def test_every_published_weakness_is_shown() -> None:
+    """The table shows each test of the file, in the words of its docstring."""
+    assert PAGES["security"].count("\n.. published-weaknesses::\n") == 1
+    tree = ast.parse((ROOT / "tests" / "test_advisories.py").read_text(encoding="utf-8"))
+    tests = [each for each in ast.walk(tree) if getattr(each, "name", "").startswith("test_")]
+    assert len(tests) > 20
+    for test in tests:
+        assert test in tree.body and isinstance(test, ast.FunctionDef)
+        assert ast.get_docstring(test), test.name
+
+
+def test_every_section_of_the_fault_table_is_shown() -> None:
+    shown = re.findall(r"^(.+)\n-+\n\n\.\. fault-table:: (.+)$", PAGES["faults"], re.MULTILINE)
+    assert shown == [(section, section) for section in FAULT_TABLE]
 
 
 def test_every_file_named_on_a_page_exists() -> None:
@@ -375,7 +420,7 @@ def test_every_file_named_on_a_page_exists() -> None:
         for path in re.findall(r"``((?:\w+/)*\w+\.py)``", PAGES[page])
     }
     assert len(paths) > 15
-    homes = (PACKAGE, PACKAGE.parent, ROOT)
+    homes = (PACKAGE, PACKAGE.parent, ROOT, ROOT / "tests")
     missing = {path for path in paths if not any((home / path).exists() for home in homes)}
     assert missing == {"jose.py"}  # the plan that a decision departs from
 

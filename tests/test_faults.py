@@ -1,7 +1,7 @@
 """Each row of the table in fault_table.py, held against a provider that misbehaves so.
 
-Three answers are asserted for each: it was *rejected* (the code and status of the row, and nobody is
-logged in), it had *no side effect* (not one call more than the row says), and the visitor got a
+Three answers are asserted for each: it was *rejected* (the code and status of the row, and nobody
+is logged in), it had *no side effect* (not one call more than the row says), and the visitor got a
 *clear page* (ours, with the code, a way on, and nothing of the provider's that is not text).
 """
 
@@ -11,19 +11,10 @@ import pytest
 
 from flask_parjar.error_codes import CODES
 from flask_parjar.testing import FAULTS as THAT_THERE_ARE
-from tests.fault_table import FAULTS, Row
+from tests.fault_table import ENDS_AT_THE_PROVIDER, FAULTS, STEPS, Row
 from tests.faults import Outcome, attempt
 
-STEPS = {
-    "D": "discovery",
-    "P": "pushed_authorization_request",
-    "T": "token",
-    "J": "jwks",
-    "U": "userinfo",
-}
 ROWS = {fault: row for section in FAULTS.values() for fault, row in section.items()}
-#: The provider itself tells the visitor: no answer ever comes back to the site.
-ENDS_AT_THE_PROVIDER = {"par_request_uri_unknown"}
 
 
 @pytest.mark.parametrize("fault", ROWS)

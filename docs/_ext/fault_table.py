@@ -30,7 +30,7 @@ def table_rows(section: str) -> list[str]:
     lines = [
         ".. list-table::",
         "   :header-rows: 1",
-        "   :widths: 50 25 25",
+        "   :widths: 48 28 24",
         "   :class: faults",
         "",
         "   * - What the provider does",
@@ -43,7 +43,7 @@ def table_rows(section: str) -> list[str]:
             f"   * - | {in_words(misdeed.summary)}",
             f"       | ``{fault}``",
             *([f"       | OpenID Foundation: ``{misdeed.oidf}``"] if misdeed.oidf else []),
-            f"     - {outcome(fault, row)}",
+            f"     - | {outcome(fault, row)}",
             f"     - | {reach(fault, row)}",
             f"       | {calls(row.steps)}",
         ]
