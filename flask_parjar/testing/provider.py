@@ -11,6 +11,7 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -57,7 +58,8 @@ class DevProvider:
         self._state = ProviderState(
             issuer=issuer,
             metadata=provider_metadata(issuer),
-            people={person.username: person for person in people},
+            # copies: what a test writes into their claims is nobody else's
+            people={each.username: replace(each, claims=dict(each.claims)) for each in people},
             now=now,
         )
         self.app: Flask = create_app(self._state)

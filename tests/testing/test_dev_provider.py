@@ -398,3 +398,10 @@ def test_rsa_keys_are_made_once_for_an_issuer() -> None:
     assert first["n"] != other["n"]
     assert isinstance(KEYS["RS256"], RSAKey)
     assert len(base64.urlsafe_b64decode(other["n"] + "==")) == 256
+
+
+def test_two_providers_share_no_people() -> None:
+    first, second = DevProvider(), DevProvider()
+    first.people["ada"].claims["name"] = "Somebody else"  # type: ignore[index]
+    assert second.people["ada"].name == "Ada Lovelace"
+    assert DevProvider().people["ada"].name == "Ada Lovelace"
