@@ -147,9 +147,9 @@ def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
         return kept
     sizes = {name: len(json.dumps([name, value])) for name, value in kept.items()}
     excess = sum(sizes.values()) - _MAX_CLAIMS_IN_COOKIE
-    for name in sorted(sizes, key=lambda each: -sizes[each]):
-        if excess <= 0:
-            break
+    by_size = sorted(sizes, key=lambda each: sizes[each])
+    while excess > 0:
+        name = by_size.pop()
         del kept[name]
         excess -= sizes[name]
         log.warning(

@@ -377,3 +377,8 @@ def test_a_faulty_key_is_one_fault() -> None:
     assert len(faults(PARJAR_ISSUER=7)) == 1
     assert len(faults(PARJAR_PROVIDERS=7)) == 1
     assert len(faults(PARJAR_CLIENT_SECRET=7, PARJAR_CLIENT_AUTH="client_secret_post")) == 1
+
+
+def test_none_in_a_section_is_as_good_as_nothing() -> None:
+    settings = read(PARJAR_PROVIDERS={"work": {"client_secret": None}})
+    assert settings.providers["work"].client_secret is None

@@ -275,6 +275,13 @@ def test_the_published_keys(visitor: Visitor) -> None:
     assert set(jwk) == {"kty", "crv", "x", "y", "kid", "use", "alg"}
 
 
+def test_the_published_keys_in_python(provider: DevProvider) -> None:
+    seen: list[Any] = []
+    app = make_site(provider, prepare=lambda app, parjar: seen.append(parjar))
+    with app.test_request_context():
+        assert seen[0].public_jwks() == app.test_client().get("/.well-known/jwks.json").json
+
+
 def test_the_site_starts_while_its_provider_is_down(provider: DevProvider) -> None:
     app = make_site(provider, connect=False, PARJAR_ISSUER="http://127.0.0.1:1")
     response = app.test_client().get("/login")

@@ -104,7 +104,8 @@ class Document(Generic[T]):
     def _own_lock(self) -> threading.Lock:
         """The lock of this process: one forked in mid-fetch would wait for a thread it has not."""
         if self._process != os.getpid():
-            self._process, self._lock = os.getpid(), threading.Lock()
+            # (The coverage of a forked worker is lost with it; its test is in test_reviewed.py.)
+            self._process, self._lock = os.getpid(), threading.Lock()  # pragma: no cover
         return self._lock
 
     def _try_fetch(self, now: int) -> T:

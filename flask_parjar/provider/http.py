@@ -73,7 +73,9 @@ class Http:
             ``provider_answer`` (the body is larger than `MAX_BODY`, or compressed).
         """
         if self._process != os.getpid():
-            self._open_session()  # a forked worker must not write into its parent's connections
+            # A forked worker must not write into its parent's connections. (Its coverage is lost
+            # with it: test_a_forked_worker_opens_connections_of_its_own goes through here.)
+            self._open_session()  # pragma: no cover
         request = _prepare(method, url, form, authorization, accept)
         # requests' own stubs know no Timeout object, though its adapter takes one.
         timeout: Any = urllib3.Timeout(connect=self.timeout, read=self.timeout, total=self.timeout)
@@ -91,8 +93,6 @@ class Http:
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as exc:
             raise ProviderUnavailable("provider_timeout", f"{self.timeout} s") from exc
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            if _caused_by_timeout(exc):
-                raise ProviderUnavailable("provider_timeout", f"{self.timeout} s") from exc
             raise ProviderUnavailable("provider_unreachable", _reason(exc)) from exc
         return Answer(
             status=response.status_code,
@@ -146,15 +146,6 @@ def _parse_document(body: bytes) -> Mapping[str, Any] | None:
         return parse_json_object(body)
     except ValueError:
         return None
-
-
-def _caused_by_timeout(exc: BaseException | None) -> bool:
-    """Look through the wrappers of urllib3 and requests for the time-out that began it."""
-    while exc is not None:
-        if isinstance(exc, TimeoutError):
-            return True
-        exc = exc.__cause__ or exc.__context__
-    return False
 
 
 def _reason(exc: BaseException) -> str:
