@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -113,6 +114,7 @@ def test_the_state_is_a_signed_slip(client: ClientConfig, again: bool) -> None:
     assert serializer().loads(transaction.state) == [identifier, "default", "/me", again]
     slip = read_state(transaction.state)
     assert slip == (identifier, "default", "/me", again, slip.signed_at)
+    assert isinstance(slip.signed_at, int) and abs(slip.signed_at - time.time()) < 60
     assert transaction.seed not in transaction.state
 
 

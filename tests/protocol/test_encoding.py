@@ -29,7 +29,10 @@ def test_b64_of_rfc_7515_appendix_c() -> None:
 
 @pytest.mark.parametrize(
     ("text", "octets"),
-    [("", b""), ("AA", b"\0"), ("_w", b"\xff"), ("_-4", b"\xff\xee"), ("AAAA", b"\0\0\0")],
+    [
+        *[("", b""), ("AA", b"\0"), ("_w", b"\xff"), ("_-4", b"\xff\xee"), ("AAAA", b"\0\0\0")],
+        ("AAAX", b"\0\0\x17"),
+    ],
 )
 def test_b64_has_one_spelling_each(text: str, octets: bytes) -> None:
     assert b64encode(octets) == text

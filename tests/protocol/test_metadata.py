@@ -72,6 +72,11 @@ FLAGS = (
             "http://localhost:9000/a/b/.well-known/openid-configuration",
             "http://localhost:9000/.well-known/oauth-authorization-server/a/b",
         ),
+        (
+            "https://op.example/tenantX/",
+            "https://op.example/tenantX/.well-known/openid-configuration",
+            "https://op.example/.well-known/oauth-authorization-server/tenantX",
+        ),
     ],
 )
 def test_where_metadata_lies(issuer: str, openid: str, oauth: str) -> None:

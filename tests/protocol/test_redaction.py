@@ -66,12 +66,14 @@ def test_within_lists_and_objects_what_is_long_is_cut() -> None:
         "response_modes_supported": ["query", "x" * 31, "x" * 32],
         "keys": [{"kid": JWT, "x": JWT, "kty": "EC", "alg": "ES256"}],
         "pair": (JWT, "b"),
+        "aud": [JWT, "b"],
     }
     assert redact_message(message) == {
         "tokens": {"access_token": CUT_JWT, "kind": "short", "more": [CUT_JWT, 5]},
         "response_modes_supported": ["query", "x" * 31, "xxxxxxxx… (32 characters)"],
         "keys": [{"kid": JWT, "x": CUT_JWT, "kty": "EC", "alg": "ES256"}],
         "pair": [CUT_JWT, "b"],
+        "aud": [JWT, "b"],  # a member that is shown is shown in a list, too
     }
     assert message["tokens"]["access_token"] == JWT  # type: ignore[index]
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from flask_parjar.errors import TokenRejected
-from flask_parjar.protocol.tokens import MAX_TOKEN, TokenSet
+from flask_parjar.protocol.tokens import MAX_SCOPE, MAX_TOKEN, TokenSet
 from tests.protocol.examples import NOW, refused
 from tests.protocol.strangers import bounded, documents
 
@@ -163,6 +163,13 @@ def test_scope_counts_where_it_is_there(scope: str | None, scopes: tuple[str, ..
 def test_scope_is_a_string(scope: object) -> None:
     with refused(TokenRejected, "token_response", "scope is not a string, or is too long"):
         parse(scope=scope)
+
+
+def test_scope_is_so_long_and_no_longer() -> None:
+    assert MAX_SCOPE == 1024
+    assert parse(scope="x" * MAX_SCOPE).scopes == ("x" * MAX_SCOPE,)
+    with refused(TokenRejected, "token_response", "scope is not a string, or is too long"):
+        parse(scope="x" * (MAX_SCOPE + 1))
 
 
 @bounded
