@@ -206,7 +206,8 @@ class Flood:
 def instead(status: str, body: bytes = b"", **headers: str) -> Spoil:
     """A whole answer of another kind; in a header's name ``_`` stands for ``-``."""
     lines = "".join(f"{name.replace('_', '-')}: {value}\r\n" for name, value in headers.items())
-    whole = answer(body, status=status, headers=lines)
+    head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{lines}\r\n"
+    whole = head.encode("latin-1") + body
 
     def how(connection: socket.socket, honest: Callable[[], bytes]) -> bool:
         connection.sendall(whole)
