@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from flask_parjar import ParJar
-from flask_parjar.testing import FAULTS, DevProvider, Stopped
+from flask_parjar.testing import DevProvider, Stopped
 from tests.site import SCOPES, Visitor, make_site
 
 #: The ID-token faults that only a request for them can meet.
@@ -33,28 +33,19 @@ class Outcome:
     logged_in: bool
 
 
-def attempt(fault: str, *, times: int = 1) -> Outcome:
+def attempt(fault: str) -> Outcome:
     """Log in while the provider misbehaves in one way."""
+    config: dict[str, object] = {"PARJAR_SCOPES": SCOPES}
+    if fault.startswith("userinfo"):
+        config["PARJAR_USERINFO"] = True
+    if fault.endswith("client_secret"):
+        config["PARJAR_CLIENT_AUTH"] = "client_secret_post"
+        config["PARJAR_CLIENT_SECRET"] = "the secret that client and provider share"
     provider = DevProvider("https://op.example")
-    app = make_site(
-        provider,
-        prepare=_strong_login,
-        PARJAR_SCOPES=SCOPES,
-        PARJAR_USERINFO=fault.startswith("userinfo"),
-        PARJAR_CLIENT_AUTH="client_secret_post" if fault.endswith("client_secret") else None,
-        PARJAR_CLIENT_SECRET="the secret that client and provider share",
-    )
-    if not fault.endswith("client_secret"):
-        app = make_site(
-            provider,
-            prepare=_strong_login,
-            PARJAR_SCOPES=SCOPES,
-            PARJAR_USERINFO=fault.startswith("userinfo"),
-        )
-    visitor = Visitor(app, provider)
+    app = make_site(provider, prepare=_strong_login, **config)
     strong = any(claim in fault for claim in ASKS_FOR_STRENGTH)
     with provider.fault(fault):
-        return _log_in(visitor, provider, "/strong" if strong else "/login?next=/me")
+        return _log_in(Visitor(app, provider), provider, "/strong" if strong else "/login?next=/me")
 
 
 def _strong_login(app: Flask, parjar: ParJar) -> None:
@@ -88,6 +79,3 @@ def _outcome(
         page=response.text,
         logged_in=visitor.get("/me").status_code == 200,
     )
-
-
-ALL = sorted(FAULTS)
