@@ -15,7 +15,7 @@ from ..errors import ParJarError, ProviderUnavailable
 
 T = TypeVar("T")
 
-log = logging.getLogger("flask_parjar")
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 DEFAULT_TTL = 600
 MIN_TTL = 60
