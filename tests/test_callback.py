@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import time
 from urllib.parse import urlencode
 
 import pytest
 from flask import Flask, session
+from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
 
 from flask_parjar import Identity, ParJar
@@ -399,8 +401,18 @@ def test_old_and_new_secret_keys(provider: DevProvider) -> None:
     visitor = Visitor(app, provider)
     back = visitor.come_back(visitor.leave("/login?next=/me"))
     app.config.update(SECRET_KEY="new", SECRET_KEY_FALLBACKS=["of the tests"])
-    assert visitor.get(back).location == "/me"
+    answer = visitor.get(back)
+    if "fallback_keys" in signature_of_flask_s_session():
+        assert answer.location == "/me"
+    else:  # Flask 3.0 has no former keys: its session is lost, but our state is not called forged
+        assert answer.location.startswith(ISSUER)
     assert visitor.log_in("/login?next=/me").location == "/me"
+
+
+def signature_of_flask_s_session() -> str:
+    """What Flask's own session knows of former keys (since 3.1)."""
+    source = inspect.getsource(SecureCookieSessionInterface.get_signing_serializer)
+    return "fallback_keys" if "FALLBACKS" in source else ""
 
 
 def test_a_custom_error_handler(provider: DevProvider) -> None:
