@@ -185,7 +185,7 @@ def logout() -> ResponseReturnValue:
         provider,
         identity,
         post_logout_redirect_uri=provider.client.post_logout_redirect_uri
-        or urljoin(request.host_url, home),
+        or _usable(urljoin(request.root_url, home)),
         now=int(time.time()),
     )
     return redirect(elsewhere or next_path)

@@ -37,7 +37,7 @@ def is_same_origin() -> bool:
     if site is not None:
         return site == "same-origin"
     sender = request.headers.get("Origin") or request.headers.get("Referer") or ""
-    return _origin(sender) == _origin(request.url)
+    return _origin(sender) == _own_origin()
 
 
 def is_cross_site() -> bool:
@@ -46,7 +46,7 @@ def is_cross_site() -> bool:
     if site is not None:
         return site in ("cross-site", "same-site")
     origin = request.headers.get("Origin")
-    return origin is not None and _origin(origin) != _origin(request.url)
+    return origin is not None and _origin(origin) != _own_origin()
 
 
 def page_to_return_to() -> str | None:
@@ -56,12 +56,20 @@ def page_to_return_to() -> str | None:
         query = quote(request.query_string, safe=_IN_A_PATH + "?%")
         return parse_return_path(f"{path}?{query}" if query else path)
     referrer = request.headers.get("Referer", "")
-    return _path_of(referrer) if _origin(referrer) == _origin(request.url) else None
+    return _path_of(referrer) if _origin(referrer) == _own_origin() else None
 
 
 def in_this_app(path: str) -> str:
     """A configured path as the browser must write it, where the app is mounted below the root."""
     return f"{request.script_root}{path}"
+
+
+def _own_origin() -> tuple[str, str] | None:
+    """The origin this request was made to; None, which equals no other, where the Host is none."""
+    try:
+        return _origin(request.url)
+    except ValueError:  # older Werkzeugs take any Host header, and fail when they are asked
+        return None
 
 
 def _origin(url: str) -> tuple[str, str]:

@@ -83,7 +83,7 @@ def test_every_page_of_the_site_can_be_led_to(visitor: Visitor, target: str) -> 
     landed = visitor.log_in(with_next("/login", target)).location
     assert stays_on_site(landed)
     # Werkzeug writes a Location as browsers do: some characters encoded, nothing behind ? or #.
-    assert unquote(landed) == unquote(target).rstrip("?#")
+    assert unquote(landed).rstrip("?#") == unquote(target).rstrip("?#")
 
 
 @pytest.mark.parametrize("part", range(4))
