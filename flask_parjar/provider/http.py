@@ -64,7 +64,6 @@ class Http:
         *,
         form: Mapping[str, str] | None = None,
         authorization: str | None = None,
-        accept: str = "application/json",
     ) -> Answer:
         """Send one request and read the whole answer.
 
@@ -76,7 +75,7 @@ class Http:
             # A forked worker must not write into its parent's connections. (Its coverage is lost
             # with it: test_a_forked_worker_opens_connections_of_its_own goes through here.)
             self._open_session()  # pragma: no cover
-        request = _prepare(method, url, form, authorization, accept)
+        request = _prepare(method, url, form, authorization)
         # requests' own stubs know no Timeout object, though its adapter takes one.
         timeout: Any = urllib3.Timeout(connect=self.timeout, read=self.timeout, total=self.timeout)
         try:
@@ -112,12 +111,16 @@ class Http:
 
 
 def _prepare(
-    method: str, url: str, form: Mapping[str, str] | None, authorization: str | None, accept: str
+    method: str, url: str, form: Mapping[str, str] | None, authorization: str | None
 ) -> requests.PreparedRequest:
     """Make the request by hand: every part is ours already, so there is nothing to work out."""
     request = requests.PreparedRequest()
     request.method, request.url = method, url
-    headers = {"Accept": accept, "Accept-Encoding": "identity", "User-Agent": "Flask-ParJar"}
+    headers = {
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "Flask-ParJar",
+    }
     if form is not None:
         request.body = urlencode(form).encode("ascii")
         headers["Content-Type"] = "application/x-www-form-urlencoded"
