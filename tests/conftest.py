@@ -7,6 +7,7 @@ variable CI is set, everything was installed beforehand, so there a skip means t
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from collections.abc import Callable, Generator
 
@@ -18,6 +19,15 @@ from tests.site import ISSUER, SCOPES, Visitor, make_site
 
 #: Node ids that may be skipped on CI, each with its reason in a comment beside it.
 MAY_BE_SKIPPED_ON_CI: frozenset[str] = frozenset()
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C end a child, also where this run is itself in the background.
+
+    A shell starts a job of a script (``&``) with SIGINT ignored, and every child inherits that.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def on_ci() -> bool:
