@@ -72,8 +72,8 @@ CHECKS = [
         "encoding.py", "if len(members) != len(pairs):", "if False:", "id_token_duplicated_member"
     ),
     # The ID token.
-    Check("id_token.py", "_verify_issuer(claims, transaction.issuer),", "", "id_token_iss_foreign"),
-    Check("id_token.py", "_verify_audience(claims, client),", "", "id_token_aud_foreign"),
+    Check("id_token.py", "verify_issuer(claims, transaction.issuer),", "", "id_token_iss_foreign"),
+    Check("id_token.py", "verify_audience(claims, client),", "", "id_token_aud_foreign"),
     Check("id_token.py", "if strangers:", "if False:", "id_token_aud_list_with_stranger"),
     Check("id_token.py", " and azp != client.client_id:", " and False:", "id_token_azp_foreign"),
     Check(

@@ -11,7 +11,7 @@ from ..errors import TokenRejected
 from .algorithms import verify_half_hash
 from .client import ClientConfig
 from .encoding import is_number
-from .jws import verify_token
+from .jws import read_claims, verify_token
 from .keys import KeySet
 from .transaction import Transaction
 
@@ -56,8 +56,8 @@ def verify_id_token(
     claims, alg = token.claims, str(token.header["alg"])
     proofs = (
         f"signature: {alg}, by a key that the provider publishes",
-        _verify_issuer(claims, transaction.issuer),
-        _verify_audience(claims, client),
+        verify_issuer(claims, transaction.issuer),
+        verify_audience(claims, client),
         *_verify_times(claims, now=now, skew=client.clock_skew),
         _verify_nonce(claims, transaction.nonce),
         _verify_subject(claims),
@@ -67,14 +67,46 @@ def verify_id_token(
     return IDTokenClaims(header=token.header, claims=claims, proofs=proofs)
 
 
-def _verify_issuer(claims: Mapping[str, Any], expected_issuer: str) -> str:
+def verify_renewed_id_token(
+    id_token: str,
+    *,
+    original: str,
+    keys: KeySet,
+    algs: Sequence[str],
+    client: ClientConfig,
+    access_token: str,
+    now: int,
+) -> None:
+    """Prove an ID token that came with a refresh: about the same person, from the same place.
+
+    :param original: the one that was proved at the login, or at the refresh before.
+    :raises TokenRejected: with the code of the first check that fails.
+
+    OpenID Connect Core 12.2.
+    """
+    token = verify_token(id_token, keys=keys, expected_algs=algs, expected_typs=_TYPS)
+    claims, before = token.claims, read_claims(original)
+    verify_issuer(claims, client.issuer)
+    verify_audience(claims, client)
+    _verify_times(claims, now=now, skew=client.clock_skew)
+    _verify_subject(claims)
+    if claims["sub"] != before.get("sub"):
+        raise TokenRejected("token_subject", "another one than at the login")
+    for name in ("nonce", "auth_time"):
+        if name in claims and claims[name] != before.get(name, claims[name]):
+            raise TokenRejected("token_claim", f"{name} is another one than at the login")
+    _verify_access_token_hash(claims, access_token, str(token.header["alg"]))
+
+
+def verify_issuer(claims: Mapping[str, Any], expected_issuer: str) -> str:
+    """``iss`` is the very issuer that was asked."""
     if claims.get("iss") != expected_issuer:
         found = str(claims.get("iss"))[:200]
         raise TokenRejected("token_issuer", f"expected {expected_issuer!r}, found {found!r}")
     return "iss: the provider that was asked"
 
 
-def _verify_audience(claims: Mapping[str, Any], client: ClientConfig) -> str:
+def verify_audience(claims: Mapping[str, Any], client: ClientConfig) -> str:
     """``aud`` is us, or us among others; then ``azp`` must be us and the others be trusted."""
     audience, azp = claims.get("aud"), claims.get("azp")
     listed = [audience] if isinstance(audience, str) else audience
