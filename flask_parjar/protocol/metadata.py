@@ -17,6 +17,7 @@ _OPTIONAL_ENDPOINTS = (
     "pushed_authorization_request_endpoint",
     "userinfo_endpoint",
     "end_session_endpoint",
+    "revocation_endpoint",
 )
 _LISTS = (
     "request_object_signing_alg_values_supported",
@@ -58,6 +59,7 @@ class ProviderMetadata:
     pushed_authorization_request_endpoint: str | None
     userinfo_endpoint: str | None
     end_session_endpoint: str | None
+    revocation_endpoint: str | None
     request_object_signing_alg_values_supported: tuple[str, ...] | None
     token_endpoint_auth_methods_supported: tuple[str, ...] | None
     token_endpoint_auth_signing_alg_values_supported: tuple[str, ...] | None
