@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import signal
 import socket
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 
 import pytest
 from flask import Flask
 
 from flask_parjar.testing import DevProvider
+from tests.redis_process import RedisProcess
 from tests.site import ISSUER, SCOPES, Visitor, make_site
 
 #: Node ids that may be skipped on CI, each with its reason in a comment beside it.
@@ -86,3 +87,10 @@ def free_port() -> Callable[[], int]:
         return port
 
     return find
+
+
+@pytest.fixture(scope="session")
+def redis_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    """A Redis that many tests share: whoever stops or fills one starts their own."""
+    with RedisProcess(tmp_path_factory.mktemp("redis")) as process:
+        yield process

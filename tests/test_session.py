@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import shutil
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -15,6 +13,7 @@ from flask_session import Session
 
 from flask_parjar import ParJar
 from flask_parjar.testing import DevProvider, Person
+from tests.redis_process import RedisProcess
 from tests.site import SCOPES, Visitor, make_site
 
 
@@ -93,35 +92,8 @@ def test_the_identity_is_of_this_request_alone(provider: DevProvider) -> None:
         assert ada.get("/me").status_code == 200
 
 
-@pytest.fixture(scope="module")
-def redis_url() -> Iterator[str]:
-    """A Redis of this test run's own."""
-    server = shutil.which("redis-server") or shutil.which("valkey-server")
-    if server is None:
-        pytest.skip("no redis-server: apt-get install redis-server")
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    command = [server, "--port", str(port), "--bind", "127.0.0.1", "--save", ""]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    client = redis.Redis(port=port)
-    try:
-        for _ in range(100):
-            try:
-                client.ping()
-                break
-            except redis.ConnectionError:
-                time.sleep(0.05)
-        yield f"redis://127.0.0.1:{port}/0"
-    finally:
-        client.close()
-        process.terminate()
-        process.wait()
-
-
-def test_flask_session_on_redis(provider: DevProvider, redis_url: str) -> None:
-    store = redis.Redis.from_url(redis_url)
+def test_flask_session_on_redis(provider: DevProvider, redis_process: RedisProcess) -> None:
+    store = redis.Redis.from_url(redis_process.url)
 
     def prepare(app: Flask, parjar: ParJar) -> None:
         app.config.update(SESSION_TYPE="redis", SESSION_REDIS=store)
