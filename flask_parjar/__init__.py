@@ -9,10 +9,11 @@ from .errors import (
     ProviderRefused,
     ProviderUnavailable,
     ResponseRejected,
+    StoreUnavailable,
     TokenRejected,
 )
 from .extension import ParJar
-from .guards import claims_required, login_required, scopes_required
+from .guards import claims_required, login_required, scopes_required, step_up_required
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
 from .session import current_user
@@ -39,6 +40,7 @@ __all__ = [
     "ProviderRefused",
     "ProviderUnavailable",
     "ResponseRejected",
+    "StoreUnavailable",
     "TokenRejected",
     "claims_required",
     "current_user",
@@ -49,5 +51,6 @@ __all__ = [
     "login_started",
     "provider_called",
     "scopes_required",
+    "step_up_required",
     "tokens_refreshed",
 ]

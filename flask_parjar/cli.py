@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from datetime import datetime, timezone
 from urllib.parse import urlsplit
 
 import click
 from flask import current_app
 from flask.cli import AppGroup
 
+from .errors import ParJarError
 from .protocol.urls import is_loopback
 from .state import current_state
 
@@ -42,3 +45,40 @@ def dev_provider(site: str) -> None:
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     provider.connect(app, base_urls=[site])
     provider.serve()
+
+
+@parjar_cli.command("sessions")
+@click.argument("subject", required=False)
+@click.option("--provider", "name", help="Of this provider alone, by its name in PARJAR_PROVIDERS.")
+@click.option("--end", is_flag=True, help="End the subject's sessions, wherever they are.")
+def sessions(subject: str | None, name: str | None, end: bool) -> None:
+    """List who is logged in, or the sessions of one SUBJECT (the sub); with --end, end them.
+
+    It can do so where PARJAR_STORE is one that all processes share.
+    """
+    state = current_state()
+    if state.sessions is None or state.settings.store == "memory":
+        raise click.ClickException(
+            f"PARJAR_STORE is {state.settings.store}, which no other process can look into: "
+            "set it to redis://…"
+        )
+    if end and subject is None:
+        raise click.UsageError("say whose sessions to end: flask parjar sessions SUBJECT --end")
+    try:
+        issuers = [each.client.issuer for each in state.providers.values()]
+        if name is not None:
+            issuers = [state.provider(name).client.issuer]
+        found = [
+            session
+            for issuer in dict.fromkeys(issuers)
+            for session in state.sessions.find(issuer, subject)
+        ]
+        if end:
+            for issuer in dict.fromkeys(issuers):
+                state.sessions.end(issuer, subject=subject, sid=None, now=int(time.time()))
+    except ParJarError as error:
+        raise click.ClickException(f"{error.code}: {error.detail}. {error.advice}") from error
+    for session in sorted(found, key=lambda each: each.logged_in_at):
+        began = datetime.fromtimestamp(session.logged_in_at, timezone.utc)
+        click.echo(f"{began:%Y-%m-%d %H:%M:%S} UTC  {session.provider}  {session.subject}")
+    click.echo(f"{len(found)} sessions {'ended' if end else 'open'}")

@@ -17,6 +17,7 @@ from .protocol.client import CLIENT_AUTHS, RESPONSE_MODES_OF_THE_BROWSER, Client
 from .protocol.encoding import is_number
 from .protocol.keys import SigningKey, parse_shared_secret, parse_signing_keys
 from .protocol.urls import check_endpoint, parse_return_path
+from .stores import REDIS_SCHEMES
 
 _Label = Callable[[str], str]
 
@@ -37,6 +38,7 @@ class Settings:
     after_logout: str = "/"
     store: str = "session"
     session_lifetime: int = 8 * 3600
+    idle_timeout: int | None = None
     transaction_lifetime: int = 600
     http_timeout: float = 5
     ca_bundle: str | None = None
@@ -128,6 +130,15 @@ def _ca_bundle(value: Any) -> str:
     return str(value)
 
 
+def _store(value: Any) -> str:
+    if value in ("session", "sealed", "memory") or str(value).startswith(REDIS_SCHEMES):
+        return str(value)
+    raise ValueError(
+        "write session, sealed, memory, or an address that begins with redis://, rediss:// or "
+        "unix://"
+    )
+
+
 def _signing_keys(value: Any) -> tuple[SigningKey, ...]:
     """PEM, JWK or JWK Set as text or dict, or the path of a file with one."""
     if isinstance(value, Mapping):
@@ -186,8 +197,9 @@ KEYS: Mapping[str, Key] = {
     "URL_PREFIX": Key(_url_prefix, per_provider=False),
     "AFTER_LOGIN": Key(_path, per_provider=False),
     "AFTER_LOGOUT": Key(_path, per_provider=False),
-    "STORE": Key(_one_of("session"), per_provider=False),
+    "STORE": Key(_store, per_provider=False),
     "SESSION_LIFETIME": Key(_seconds(60, 366 * 86400), per_provider=False),
+    "IDLE_TIMEOUT": Key(_seconds(60, 366 * 86400), per_provider=False),
     "TRANSACTION_LIFETIME": Key(_seconds(60, 3600), per_provider=False),
     "HTTP_TIMEOUT": Key(_seconds(1, 60), per_provider=False),
     "CA_BUNDLE": Key(_ca_bundle, per_provider=False),
@@ -203,7 +215,6 @@ NOT_YET: Mapping[str, str] = {
     "CLIENT_CERT": "mutual TLS",
     "CLIENT_CERT_KEY": "mutual TLS",
     "PROFILE": "FAPI profiles",
-    "IDLE_TIMEOUT": "idle time-outs",
 }
 
 _FIELD_OF_KEY = {"SIGNING_KEY": "signing_keys", "ASSERTION_KEY": "assertion_keys"}
@@ -274,7 +285,7 @@ def _parse_keys(given: Mapping[str, Any], label: _Label, faults: list[str]) -> d
 
 def _found(name: str, value: Any) -> str:
     """Show a faulty value, unless it could be a secret."""
-    if name in ("CLIENT_SECRET", "SIGNING_KEY", "ASSERTION_KEY", "PROVIDERS"):
+    if name in ("CLIENT_SECRET", "SIGNING_KEY", "ASSERTION_KEY", "PROVIDERS", "STORE"):
         return ""
     return f" is {value!r:.80}"
 

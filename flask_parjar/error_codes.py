@@ -116,6 +116,9 @@ CODES: Mapping[str, Code] = {
         "The token endpoint refused the code: it was used before, was too old, or belongs to "
         "another redirect_uri or client.",
     ),
+    "revocation_refused": Code(
+        502, _PROVIDER, "The revocation endpoint refused a token; the person is logged out here."
+    ),
     "userinfo_refused": Code(
         502, _PROVIDER, "The userinfo endpoint refused the access token it was just given."
     ),
@@ -239,6 +242,34 @@ CODES: Mapping[str, Code] = {
     ),
     # log in, or be someone else
     "login_required": Code(401, "Please log in to see this page.", "Nothing: this is a guard."),
+    "session_ended": Code(
+        401,
+        "You have been logged out. Please log in again.",
+        "Nothing: the provider, an operator or the person ended this session.",
+    ),
+    "refresh_refused": Code(
+        401,
+        "Your login has ended. Please log in again.",
+        "The provider refused the refresh token (invalid_grant): it was revoked, has expired, or "
+        "was used twice. The stored tokens were removed.",
+    ),
+    "tokens_missing": Code(
+        401,
+        "Your login has ended. Please log in again.",
+        "There is no live token: it expired and the provider gave no refresh token (is "
+        "offline_access among PARJAR_SCOPES?), or PARJAR_STORE lost it.",
+    ),
+    "step_up_required": Code(
+        401,
+        "Please confirm who you are to go on.",
+        "Nothing: @step_up_required or an API asked for a stronger or a fresher login (RFC 9470).",
+    ),
+    "step_up_failed": Code(
+        403,
+        "This needs a stronger login than the identity provider gave you.",
+        "A login that asked for this very acr or max_age is just over and did not help. Does the "
+        "provider know the acr_values, and does the API look at the same ones?",
+    ),
     "insufficient_scope": Code(
         403,
         "You are not allowed to see this page.",
@@ -254,6 +285,47 @@ CODES: Mapping[str, Code] = {
         403,
         "Another site tried to log you out. You are still logged in.",
         "A POST to the logout route did not come from a page of this site.",
+    ),
+    # logout notices
+    "notice_missing": Code(
+        400,
+        "This address is for identity providers.",
+        "The call has no logout_token, or not one of a usable size.",
+    ),
+    "notice_repeated": Code(
+        400,
+        "This address is for identity providers.",
+        "A logout token with this jti was taken already (replay).",
+    ),
+    "notices_unsupported": Code(
+        400,
+        "This address is for identity providers.",
+        "PARJAR_STORE has nowhere to keep a logout notice: use redis:// or, on one process, "
+        "memory.",
+    ),
+    # what PARJAR_STORE names is broken
+    "store_unreachable": Code(
+        503,
+        "This site cannot reach its own memory at the moment. Please try again shortly.",
+        "The store of PARJAR_STORE does not answer, or refuses: is Redis up, has it memory left?",
+    ),
+    "store_busy": Code(
+        503,
+        "This site is busy at the moment. Please try again shortly.",
+        "Another request has been renewing the same tokens for longer than PARJAR_HTTP_TIMEOUT "
+        "allows: it hangs, or its process died; its lock goes by itself.",
+    ),
+    "store_unshared": Code(
+        500,
+        _SITE,
+        "PARJAR_STORE is memory, which one process has for itself, and this server runs several: "
+        "use redis://, or one worker with threads.",
+    ),
+    "tokens_too_large": Code(
+        500,
+        _SITE,
+        "The tokens do not fit into cookies, even without the ID token: set PARJAR_STORE to "
+        "redis://.",
     ),
     # the provider, or the way to it, is broken
     "provider_unreachable": Code(

@@ -23,7 +23,7 @@ def show_error(error: ParJarError) -> ResponseReturnValue:
     """Answer for an error: a page for a person, JSON for a script, or the app's own way."""
     if isinstance(error, LoginRequired) and is_navigation():
         next_path = page_to_return_to() or in_this_app(current_state().settings.after_login)
-        to_login = redirect(url_for("parjar.login", next=next_path))
+        to_login = redirect(url_for("parjar.login", next=next_path, step_up=error.step_up))
         return add_headers(current_app.make_response(to_login))
     answer: ResponseReturnValue
     custom = None if isinstance(error, LoginRequired) else current_state().hooks.error_handler
@@ -74,7 +74,7 @@ def _error_json(error: ParJarError) -> Response:
     body = {"error": error.code, "message": str(error)}
     if isinstance(error, LoginRequired):
         next_path = request.args.get("next") if _at_login() else _page_of_script()
-        body["login_url"] = url_for("parjar.login", next=next_path)
+        body["login_url"] = url_for("parjar.login", next=next_path, step_up=error.step_up)
     return jsonify(body)
 
 

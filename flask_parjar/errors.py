@@ -69,10 +69,16 @@ class TokenRejected(LoginError):
 
 
 class LoginRequired(ParJarError):
-    """Somebody must log in (again) before this can go on."""
+    """Somebody must log in (again) before this can go on.
 
-    def __init__(self, detail: str = "") -> None:
-        super().__init__("login_required", detail)
+    :param step_up: a signed slip, out of which ``/login`` makes a stronger login.
+    """
+
+    def __init__(
+        self, detail: str = "", *, code: str = "login_required", step_up: str | None = None
+    ) -> None:
+        super().__init__(code, detail)
+        self.step_up = step_up
 
 
 class AccessDenied(ParJarError):
@@ -95,3 +101,7 @@ class ProviderUnavailable(ParJarError):
     ) -> None:
         super().__init__(code, detail, status=status)
         self.retry_after = retry_after
+
+
+class StoreUnavailable(ParJarError):
+    """What PARJAR_STORE names does not work; a retry may help."""

@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import logging
+import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from flask import Flask
 from flask.typing import ResponseReturnValue
 
-from . import signals, views
+from . import signals, tokens, views
 from .cli import parjar_cli
 from .config import Settings, read_settings
 from .error_page import show_error
-from .errors import ParJarError
+from .errors import ConfigError, ParJarError
+from .flows.open_sessions import OpenSessions
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
-from .provider import Http, OnCall, Provider, ProviderCall
+from .provider import ApiSession, Http, OnCall, Provider, ProviderCall
 from .session import current_user, keep_private
-from .state import EXTENSION, AppState, Hooks, check_app
+from .state import EXTENSION, AppState, Hooks, check_app, sealing_secrets
+from .stores import MemoryStore, Store, open_store
+from .tokens import set_token_cookies
 
 log: logging.Logger = logging.getLogger("flask_parjar")
+
+_LONGEST_STORE_TIMEOUT = 2  # seconds: a store is near, or it is broken
 
 UserLoader = TypeVar("UserLoader", bound=Callable[[Identity], Any])
 ErrorHandler = TypeVar("ErrorHandler", bound=Callable[[ParJarError], ResponseReturnValue])
@@ -51,8 +58,8 @@ class ParJar:
         ``PARJAR_POST_LOGOUT_REDIRECT_URI``, ``PARJAR_METADATA``, ``PARJAR_TRUSTED_AUDIENCES``,
         ``PARJAR_CLOCK_SKEW``, ``PARJAR_PROVIDERS``, ``PARJAR_URL_PREFIX``, ``PARJAR_AFTER_LOGIN``,
         ``PARJAR_AFTER_LOGOUT``, ``PARJAR_STORE``, ``PARJAR_SESSION_LIFETIME``,
-        ``PARJAR_TRANSACTION_LIFETIME``, ``PARJAR_HTTP_TIMEOUT``, ``PARJAR_CA_BUNDLE``,
-        ``PARJAR_INSECURE_HTTP``, ``PARJAR_INSECURE_UNSIGNED_REQUEST``,
+        ``PARJAR_IDLE_TIMEOUT``, ``PARJAR_TRANSACTION_LIFETIME``, ``PARJAR_HTTP_TIMEOUT``,
+        ``PARJAR_CA_BUNDLE``, ``PARJAR_INSECURE_HTTP``, ``PARJAR_INSECURE_UNSIGNED_REQUEST``,
         ``PARJAR_INSECURE_UNPUSHED_REQUEST``. See ``docs/configuration``.
 
         :raises ConfigError: with every fault of the configuration.
@@ -66,6 +73,7 @@ class ParJar:
             name: Provider(client, http, on_call=tell)
             for name, client in settings.providers.items()
         }
+        store = _open_store(app, settings)
         for warning in settings.warnings:
             log.warning("%s: logins are weaker than this library's promise", warning)
         _set_cookie_defaults(app, settings)
@@ -73,11 +81,21 @@ class ParJar:
             views.make_blueprint(url_prefix=settings.url_prefix, named=settings.named)
         )
         app.after_request(keep_private)
+        if settings.store == "sealed":
+            app.after_request(set_token_cookies)
         app.register_error_handler(ParJarError, show_error)
         app.jinja_env.globals["current_user"] = current_user
         app.cli.add_command(parjar_cli)
         app.extensions[EXTENSION] = AppState(
-            settings=settings, providers=providers, http=http, hooks=self._hooks
+            settings=settings,
+            providers=providers,
+            http=http,
+            hooks=self._hooks,
+            store=store,
+            sessions=None
+            if store is None
+            else OpenSessions(store, lifetime=settings.session_lifetime, secrets=sealing_secrets),
+            process=MemoryStore(),
         )
 
     def login(
@@ -123,6 +141,34 @@ class ParJar:
         )
         return views.start_login(provider, options, next=next)
 
+    def access_token(self) -> str:
+        """A live access token of whoever is logged in, renewed first where its end is near.
+
+        However many requests, threads, processes and machines ask at once, it is renewed once.
+
+        :raises LoginRequired: nobody is logged in, or their tokens have ended.
+        :raises ProviderUnavailable: it must be renewed, and the provider cannot do it now.
+        :raises StoreUnavailable: PARJAR_STORE does not answer.
+        :raises RuntimeError: PARJAR_STORE is ``session``, which keeps no tokens.
+
+        RFC 6749 section 6.
+        """
+        return tokens.access_token()
+
+    def api(self, base_url: str) -> ApiSession:
+        """A `requests.Session` for an API, in the name of whoever is logged in.
+
+        It sends the access token to the origin of `base_url` alone, takes URLs relative to it, and
+        turns an answer that asks for a stronger login into that login, and back to this page.
+
+        :raises ValueError: `base_url` is neither https nor on this machine.
+        :raises LoginRequired: nobody is logged in.
+        :raises RuntimeError: PARJAR_STORE is ``session``, which keeps no tokens.
+
+        RFC 6750 section 2.1, RFC 9470.
+        """
+        return tokens.open_api(base_url)
+
     def public_jwks(self) -> dict[str, list[Any]]:
         """The public halves of our keys, as ``/.well-known/jwks.json`` serves them (RFC 7517)."""
         return views.public_jwks()
@@ -160,6 +206,31 @@ def _set_cookie_defaults(app: Flask, settings: Settings) -> None:
     only_https = all(url.startswith("https:") for url in callbacks)
     if only_https and app.config.get("SESSION_COOKIE_SECURE") is False:
         app.config["SESSION_COOKIE_SECURE"] = True
+
+
+def _open_store(app: Flask, settings: Settings) -> Store | None:
+    """Open the store that all visitors share, where the site has one."""
+    if settings.store in ("session", "sealed"):
+        return None
+    if settings.store == "memory":
+        if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "0", "1"):
+            raise ConfigError(
+                [
+                    "PARJAR_STORE is memory, and WEB_CONCURRENCY asks for several workers, which "
+                    "share none: use redis://"
+                ]
+            )
+        log.warning("PARJAR_STORE is memory: for tests, or one process that may forget")
+    clients = sorted((each.issuer, each.client_id) for each in settings.providers.values())
+    digest = hashlib.sha256(repr(clients).encode("utf-8")).hexdigest()[:12]
+    try:
+        return open_store(
+            settings.store,
+            prefix=f"parjar:{app.name}:{digest}:",
+            timeout=min(settings.http_timeout, _LONGEST_STORE_TIMEOUT),
+        )
+    except ValueError as exc:
+        raise ConfigError([f"PARJAR_STORE: {exc}"]) from exc
 
 
 def _teller(app: Flask) -> OnCall:

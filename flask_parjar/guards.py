@@ -8,14 +8,17 @@ to the login, or with 401 and JSON where the caller is no navigation.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
 
 from flask import current_app, request
 
 from .errors import AccessDenied, LoginRequired
 from .protocol.identity import Identity
-from .session import get_identity
+from .session import get_identity, logged_in_at
+from .state import current_state
+from .step_up import StepUp, demand_step_up
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -90,6 +93,40 @@ def claims_required(**claims: Any) -> Callable[[View[P, R]], View[P, R]]:
         missing = [name for name, value in claims.items() if not _has(identity, name, value)]
         if missing:
             raise AccessDenied("insufficient_claims", f"missing: {', '.join(missing)}")
+
+    return _guarded_by(check)
+
+
+def step_up_required(
+    *, acr: str | Sequence[str] | None = None, max_age: int | None = None
+) -> Callable[[View[P, R]], View[P, R]]:
+    """Let only those in whose login was strong, or fresh, enough; others are sent to a better one.
+
+    Where the provider cannot comply the login fails with a sentence, and is not tried for ever.
+
+    :param acr: the authentication context that is wanted, or several of which any will do.
+    :param max_age: seconds since the person last proved who they are (PARJAR_CLOCK_SKEW is added).
+    :raises LoginRequired: nobody is logged in; ``step_up_required``.
+    :raises AccessDenied: ``step_up_failed``.
+
+    RFC 9470, OpenID Connect Core 3.1.2.1.
+    """
+    wanted = (acr,) if isinstance(acr, str) else tuple(acr or ())
+    if not wanted and max_age is None:
+        raise TypeError('say what is wanted: @step_up_required(acr="mfa") or (max_age=300)')
+
+    def check(identity: Identity) -> None:
+        _require_login(identity)
+        now = int(time.time())
+        oldest = float("inf")
+        if max_age is not None:
+            skew = current_state().provider(identity.provider).client.clock_skew
+            oldest = max_age + skew  # as at the login itself, which this must not undo
+        fresh = max_age is None or now - (identity.auth_time or 0) <= oldest
+        if fresh and (not wanted or identity.acr in wanted):
+            return
+        step_up = StepUp(identity.provider, wanted, max_age, essential=True)
+        raise demand_step_up(step_up, logged_in_at=logged_in_at(), now=now)
 
     return _guarded_by(check)
 

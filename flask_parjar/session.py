@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import json
 import logging
+import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard, cast
 
 from flask import Response, current_app, request, session
 from flask.sessions import SecureCookieSessionInterface
 from werkzeug.local import LocalProxy
 
-from .errors import LoginError
+from .errors import LoginError, StoreUnavailable
+from .flows.open_sessions import OpenSession
 from .protocol.encoding import is_number
 from .protocol.identity import NOBODY, Identity
-from .state import AppState, current_state
+from .state import AppState, check_shared, current_state
 from .transactions import keep_waiting, waiting
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 SESSION_KEY = "_parjar_user"
+SEEN_KEY = "_parjar_seen"
+_SEEN_STEPS = 10  # an idle time-out is kept to a tenth of it
 _MAX_CLAIMS_IN_COOKIE = 1200
 _CACHED = "flask_parjar.identity"  # in the WSGI environ: as short-lived as the request itself
 
@@ -38,12 +42,11 @@ def log_in(identity: Identity, *, now: int) -> Identity:
     identity = _with_user(state, identity)
     if not identity:
         raise LoginError("user_refused", "user_loader returned None")
-    previous = _read_identity(state, session.get(SESSION_KEY))
+    before: Any = session.get(SESSION_KEY)
+    previous = _read_identity(state, before)
     if (previous.issuer, previous.subject) != (identity.issuer, identity.subject):
-        others = waiting()
-        session.clear()
-        keep_waiting(others)
-    session[SESSION_KEY] = [
+        _start_over()
+    record = [
         identity.provider,
         identity.issuer,
         identity.subject,
@@ -51,6 +54,16 @@ def log_in(identity: Identity, *, now: int) -> Identity:
         sorted(identity.scopes),
         now,
     ]
+    if state.settings.store != "session":
+        check_shared(state)
+        record.append(secrets.token_urlsafe(16))
+    if state.sessions is not None:
+        state.sessions.open(_open_session(record))
+        if previous:
+            state.sessions.close(_open_session(before))
+    session[SESSION_KEY] = record
+    if state.settings.idle_timeout is not None:
+        session[SEEN_KEY] = now
     # Flask-Session and its kin give a session a new identifier so, but not while it is empty.
     regenerate = getattr(current_app.session_interface, "regenerate", None)
     if regenerate is not None:
@@ -60,21 +73,50 @@ def log_in(identity: Identity, *, now: int) -> Identity:
 
 
 def log_out() -> Identity:
-    """End this browser's session, and say whose it was (falsy for nobody's)."""
-    identity = get_identity()
+    """End this browser's session, and say whose it was (falsy for nobody's).
+
+    A store that does not answer keeps nobody logged in.
+    """
+    record: Any = session.get(SESSION_KEY)
+    state = current_state()
+    identity = _read_identity(state, record)
+    if identity and state.sessions is not None:
+        try:
+            state.sessions.close(_open_session(record))
+        except StoreUnavailable as exc:
+            log.warning("a session's entry was left to expire: %s", exc.detail)
     session.clear()
     return identity
 
 
+def open_session() -> OpenSession | None:
+    """The session of whoever is logged in; None where nobody is, or the site has no store."""
+    record: Any = session.get(SESSION_KEY)
+    return _open_session(record) if get_identity() and len(record) == 7 else None
+
+
+def logged_in_at() -> int:
+    """When whoever is logged in did so, in seconds since 1970; 0 where nobody is."""
+    return int(session[SESSION_KEY][5]) if get_identity() else 0
+
+
 def get_identity() -> Identity:
-    """Who is logged in: `NOBODY` where nobody is. Costs a look into the session, and no more."""
-    record = session.get(SESSION_KEY)
+    """Who is logged in: `NOBODY` where nobody is. Costs a look into the session, and no more.
+
+    Where PARJAR_STORE is one that many share, the store is asked every few seconds besides.
+
+    :raises StoreUnavailable: it has not answered for a while.
+    """
+    record: Any = session.get(SESSION_KEY)
     cached = request.environ.get(_CACHED)
     if cached is not None and cached[0] is record:
         return cast(Identity, cached[1])
     # (The very same record, or it is that of another app which was handed the same environ.)
     state = current_state()
     identity = _read_identity(state, record)
+    if identity and not _is_open(state, record):
+        _start_over()
+        record, identity = None, NOBODY
     # Before the app's loader is asked, which may itself look at current_user.
     request.environ[_CACHED] = (record, identity)
     if identity:
@@ -102,11 +144,11 @@ current_user: Identity = cast(Identity, LocalProxy(get_identity))
 def _read_identity(state: AppState, record: Any) -> Identity:
     if not _is_record(record):
         return NOBODY
-    provider, issuer, subject, claims, scopes, logged_in_at = record
+    provider, issuer, subject, claims, scopes, began = record[:6]
     known = state.providers.get(provider)
     if known is None or known.client.issuer != issuer:
         return NOBODY  # the configuration changed since: the same name may be somebody else now
-    if time.time() - logged_in_at > state.settings.session_lifetime:
+    if time.time() - began > state.settings.session_lifetime:
         return NOBODY
     return Identity(
         provider=provider,
@@ -119,16 +161,51 @@ def _read_identity(state: AppState, record: Any) -> Identity:
 
 def _is_record(record: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
     """Say whether this is what `log_in` wrote: a session may hold what an older version did."""
-    if not isinstance(record, list | tuple) or len(record) != 6:
+    if not isinstance(record, list | tuple) or len(record) not in (6, 7):
         return False
-    *words, claims, scopes, logged_in_at = record
+    *words, claims, scopes, began = record[:6]
     return (
-        all(isinstance(word, str) for word in words)
+        all(isinstance(word, str) for word in [*words, *record[6:]])
         and isinstance(claims, dict)
         and isinstance(scopes, list | tuple)
         and all(isinstance(scope, str) for scope in scopes)
-        and is_number(logged_in_at)
+        and is_number(began)
     )
+
+
+def _is_open(state: AppState, record: Sequence[Any]) -> bool:
+    """Whether a session still counts: not idle for too long, and not ended from elsewhere."""
+    idle_timeout = state.settings.idle_timeout
+    if idle_timeout is not None:
+        seen, now = session.get(SEEN_KEY), int(time.time())
+        if not is_number(seen) or now - seen > idle_timeout:
+            return False
+        if now - seen >= idle_timeout // _SEEN_STEPS:
+            session[SEEN_KEY] = now  # seldom: each time costs a cookie
+    if state.sessions is None:
+        return True
+    # (A session without a handle began before the site had a store.)
+    return len(record) == 7 and state.sessions.is_open(_open_session(record))
+
+
+def _open_session(record: Sequence[Any]) -> OpenSession:
+    provider, issuer, subject, claims, _, began, *handle = record
+    sid = claims.get("sid")
+    return OpenSession(
+        handle=handle[0] if handle else "",
+        provider=provider,
+        issuer=issuer,
+        subject=subject,
+        sid=sid if isinstance(sid, str) else None,
+        logged_in_at=began,
+    )
+
+
+def _start_over() -> None:
+    """Empty the session; only logins under way in other tabs stay."""
+    others = waiting()
+    session.clear()
+    keep_waiting(others)
 
 
 def _with_user(state: AppState, identity: Identity) -> Identity:
@@ -145,7 +222,8 @@ def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
     kept = dict(claims)
     if not isinstance(current_app.session_interface, SecureCookieSessionInterface):
         return kept
-    sizes = {name: len(json.dumps([name, value])) for name, value in kept.items()}
+    # (Without the sid no notice of the provider would ever find this session.)
+    sizes = {name: len(json.dumps([name, kept[name]])) for name in kept if name != "sid"}
     excess = sum(sizes.values()) - _MAX_CLAIMS_IN_COOKIE
     by_size = sorted(sizes, key=lambda each: sizes[each])
     while excess > 0:

@@ -6,14 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Flask, current_app
+from flask import Flask, current_app, request
 from flask.typing import ResponseReturnValue
 
 from .config import Settings
-from .errors import LoginError, ParJarError
+from .errors import LoginError, ParJarError, StoreUnavailable
+from .flows.open_sessions import OpenSessions
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
 from .provider import Http, Provider
+from .stores import MemoryStore, Store
 
 #: Where an `AppState` lies in ``app.extensions``.
 EXTENSION = "parjar"
@@ -30,12 +32,20 @@ class Hooks:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppState:
-    """One app's settings, providers and connections: shared by all its threads, never changed."""
+    """One app's settings, providers and connections: shared by all its threads, never changed.
+
+    :param store: what PARJAR_STORE names, where that is shared by all visitors; else None.
+    :param sessions: the open sessions in that store.
+    :param process: what the requests of this process tell each other.
+    """
 
     settings: Settings
     providers: Mapping[str, Provider]
     http: Http
     hooks: Hooks
+    store: Store | None
+    sessions: OpenSessions | None
+    process: MemoryStore
 
     def provider(self, name: str | None) -> Provider:
         """A provider by name; None is fine where there is only one.
@@ -76,3 +86,18 @@ def current_state() -> AppState:
     if state is None:
         raise RuntimeError("This Flask app has no ParJar: call parjar.init_app(app) first.")
     return state
+
+
+def sealing_secrets() -> tuple[bytes, ...]:
+    """The secrets that seal what we keep: SECRET_KEY, then its fallbacks, newest first."""
+    keys = [current_app.secret_key, *reversed(current_app.config.get("SECRET_KEY_FALLBACKS") or [])]
+    return tuple(key.encode("utf-8") if isinstance(key, str) else bytes(key or b"") for key in keys)
+
+
+def check_shared(state: AppState) -> None:
+    """See that all who should know of a session do.
+
+    :raises StoreUnavailable: ``store_unshared``, where several processes have a memory each.
+    """
+    if state.settings.store == "memory" and request.environ.get("wsgi.multiprocess"):
+        raise StoreUnavailable("store_unshared")

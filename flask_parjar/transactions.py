@@ -1,20 +1,18 @@
 """Logins under way, kept in ``flask.session``: started, popped once, bounded, timed.
 
 A transaction has two halves. The secret half (seed, provider, issuer, redirect_uri, time) lies in
-the browser's session. The other half travels as ``state``: a slip, signed and timed with
-itsdangerous, that names the session's half and says where the visitor wanted to go. The slip alone
-opens nothing; but when the session's half is gone, it is enough to begin again, and its signature
-tells a lost login from a forged one.
+the browser's session. The other half travels as ``state``: a slip, signed and timed, that names the
+session's half and says where the visitor wanted to go. The slip alone opens nothing; but when the
+session's half is gone, it is enough to begin again, and its signature tells a lost login from a
+forged one.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from typing import Any, NamedTuple, TypeGuard
 
-from flask import current_app, session
-from itsdangerous import BadData, URLSafeTimedSerializer
+from flask import session
 
 from .errors import ResponseRejected
 from .protocol.authorization import LoginOptions
@@ -22,11 +20,11 @@ from .protocol.client import ClientConfig
 from .protocol.encoding import is_number
 from .protocol.transaction import Transaction, derive, new_seed
 from .protocol.urls import parse_return_path
+from .slips import read_slip, sign_slip
 from .state import current_state
 
 SESSION_KEY = "_parjar_logins"
 MAX_WAITING = 5
-_MAX_STATE_LENGTH = 4096
 
 
 class StateSlip(NamedTuple):
@@ -43,14 +41,6 @@ class StateSlip(NamedTuple):
     signed_at: int
 
 
-def _serializer() -> URLSafeTimedSerializer:
-    fallbacks = current_app.config.get("SECRET_KEY_FALLBACKS") or []
-    keys = [*fallbacks, current_app.secret_key]  # itsdangerous signs with the last one
-    return URLSafeTimedSerializer(
-        keys, salt="flask_parjar.state", signer_kwargs={"digest_method": hashlib.sha256}
-    )
-
-
 def start_transaction(
     client: ClientConfig,
     options: LoginOptions,
@@ -65,7 +55,7 @@ def start_transaction(
     slip = [derive(seed, "state"), client.name, next, may_start_again]
     return Transaction(
         seed=seed,
-        state=str(_serializer().dumps(slip)),
+        state=sign_slip(slip, purpose="state"),
         provider=client.name,
         issuer=client.issuer,
         redirect_uri=redirect_uri,
@@ -102,20 +92,18 @@ def read_state(state: str) -> StateSlip:
     :raises ResponseRejected: ``state_forged``.
     """
     try:
-        if len(state) > _MAX_STATE_LENGTH:
-            raise BadData("too long")
-        slip, signed_at = _serializer().loads(state, return_timestamp=True)
+        slip, signed_at = read_slip(state, purpose="state")
         identifier, provider, next_path, may_start_again = slip
         if not _are_words([identifier, provider]) or parse_return_path(next_path) is None:
             raise ValueError("not a slip of ours")
-    except (BadData, ValueError, TypeError) as exc:
-        raise ResponseRejected("state_forged", type(exc).__name__) from exc
+    except (ValueError, TypeError) as exc:
+        raise ResponseRejected("state_forged", str(exc)) from exc
     return StateSlip(
         id=identifier,
         provider=provider,
         next=next_path,
         may_start_again=may_start_again is True,
-        signed_at=int(signed_at.timestamp()),
+        signed_at=signed_at,
     )
 
 

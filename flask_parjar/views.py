@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urljoin
+from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
 
 from flask import (
     Blueprint,
@@ -25,15 +25,28 @@ from . import session as browser_session
 from . import transactions
 from .announcements import failures_told, tell_logged_in, tell_logged_out, tell_login_started
 from .error_page import add_headers
-from .errors import AccessDenied, LoginRequired, ResponseRejected
+from .errors import (
+    AccessDenied,
+    LoginError,
+    LoginRequired,
+    ParJarError,
+    ProviderUnavailable,
+    ResponseRejected,
+    StoreUnavailable,
+)
 from .flows.login import begin_login, complete_login
-from .flows.logout import begin_logout
+from .flows.logout import accept_logout_token, begin_logout
+from .flows.refresh import revoke_tokens
 from .lost_login import cookie_faults, probable_cause
 from .protocol.authorization import LoginOptions
 from .protocol.client import ClientConfig
+from .protocol.identity import Identity
 from .protocol.response import ResponseParameters
+from .protocol.tokens import TokenSet
 from .protocol.urls import check_endpoint, parse_return_path
-from .state import current_state
+from .state import check_shared, current_state
+from .step_up import StepUp, begin_step_up
+from .tokens import keep_tokens, take_tokens
 from .visit import in_this_app, is_cross_site, is_navigation, is_same_origin, is_speculative
 
 log: logging.Logger = logging.getLogger("flask_parjar")
@@ -45,11 +58,15 @@ def make_blueprint(*, url_prefix: str | None, named: bool) -> Blueprint:
     """Make the routes; with named providers each has a login and a callback of its own."""
     blueprint = Blueprint("parjar", __name__, url_prefix=url_prefix, template_folder="templates")
     blueprint.add_url_rule("/login", view_func=login)
+    of_provider = "/<provider>" if named else ""
     if named:
         blueprint.add_url_rule("/login/<provider>", view_func=login)
-    callback_rule = "/callback/<provider>" if named else "/callback"
-    blueprint.add_url_rule(callback_rule, view_func=callback, methods=["GET", "POST"])
+    blueprint.add_url_rule(f"/callback{of_provider}", view_func=callback, methods=["GET", "POST"])
     blueprint.add_url_rule("/logout", view_func=logout, methods=["GET", "POST"])
+    blueprint.add_url_rule(
+        f"/backchannel-logout{of_provider}", view_func=backchannel_logout, methods=["POST"]
+    )
+    blueprint.add_url_rule(f"/frontchannel-logout{of_provider}", view_func=frontchannel_logout)
     blueprint.add_url_rule("/.well-known/jwks.json", view_func=jwks)
     blueprint.after_request(add_headers)
     return blueprint
@@ -60,6 +77,9 @@ def login(provider: str | None = None) -> ResponseReturnValue:
     if not is_navigation():
         raise LoginRequired  # a script cannot follow to the provider, and no image begins a login
     options = _chosen_options()
+    slip = request.args.get("step_up")
+    if slip is not None and not is_speculative():
+        options = _stepped_up(options, begin_step_up(slip, now=int(time.time())))
     name = provider or options.provider
     providers = current_state().providers
     if name is None and len(providers) > 1:
@@ -117,8 +137,10 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
         transaction = transactions.pop_transaction(slip, counterpart.client, now=now)
         if transaction is not None:
             completed = complete_login(counterpart, transaction, parameters, now=now)
+            previous = browser_session.open_session()
             identity = browser_session.log_in(completed.identity, now=now)
             try:
+                keep_tokens(completed.tokens, previous=previous)
                 tell_logged_in(completed, identity, parameters.values)
             except Exception:
                 browser_session.log_out()
@@ -176,19 +198,95 @@ def logout() -> ResponseReturnValue:
     next_path = _next_after_logout() or home
     if not is_same_origin() or not is_navigation() and request.method == "GET":
         return render_template("parjar/logout.html", next=next_path)
+    tokens = _tokens_left()
     identity = browser_session.log_out()
     if not identity:
         return redirect(next_path)
     tell_logged_out(identity)
-    provider = state.provider(identity.provider)
+    provider, now = state.provider(identity.provider), int(time.time())
+    if tokens is not None:
+        revoke_tokens(provider, tokens, now=now)
     elsewhere = begin_logout(
         provider,
         identity,
+        tokens,
         post_logout_redirect_uri=provider.client.post_logout_redirect_uri
         or _usable(urljoin(request.root_url, home)),
-        now=int(time.time()),
+        now=now,
     )
     return redirect(elsewhere or next_path)
+
+
+def _tokens_left() -> TokenSet | None:
+    """The tokens of who is leaving: a store that does not answer keeps nobody logged in."""
+    try:
+        return take_tokens()
+    except StoreUnavailable as exc:
+        log.warning("tokens were left to expire: %s", exc.detail)
+        return None
+
+
+def backchannel_logout(provider: str | None = None) -> ResponseReturnValue:
+    """``POST /backchannel-logout``: the provider ends sessions, wherever they are.
+
+    OpenID Connect Back-Channel Logout 1.0 sections 2.5 to 2.8.
+    """
+    state = current_state()
+    try:
+        check_shared(state)
+        if state.sessions is None:
+            raise LoginError("notices_unsupported")
+        counterpart, now = state.provider(provider), int(time.time())
+        notice = accept_logout_token(counterpart, state.sessions, _notice_posted(), now=now)
+    except ParJarError as error:
+        log.warning("logout notice not taken: %s: %s. %s", error.code, error.detail, error.advice)
+        away = isinstance(error, ProviderUnavailable | StoreUnavailable)
+        body = {"error": error.code if away else "invalid_request", "error_description": str(error)}
+        return jsonify(body | {"code": error.code}), error.status_hint if away else 400
+    log.info("logout notice taken from provider %r", counterpart.client.name)
+    tell_logged_out(
+        Identity(
+            issuer=counterpart.client.issuer,
+            subject=notice.subject or "",
+            provider=counterpart.client.name,
+            claims={} if notice.sid is None else {"sid": notice.sid},
+        )
+    )
+    return Response(status=200)
+
+
+def _notice_posted() -> str:
+    if (request.content_length or _MAX_FORM) >= _MAX_FORM:
+        raise LoginError("notice_missing", f"{request.content_length} bytes of form")
+    tokens = request.form.getlist("logout_token")
+    if len(tokens) != 1 or not tokens[0]:
+        raise LoginError("notice_missing", f"{len(tokens)} of them")
+    return tokens[0]
+
+
+def frontchannel_logout(provider: str | None = None) -> ResponseReturnValue:
+    """``GET /frontchannel-logout``: a frame of the provider ends the session of this browser.
+
+    Only where ``iss`` and ``sid`` are those of the session, which nobody else knows: so the frame
+    of another site harms nobody. (It needs the session's cookie, which browsers send into a frame
+    of another site only with SameSite=None, if at all.)
+
+    OpenID Connect Front-Channel Logout 1.0 section 2.
+    """
+    client = current_state().provider(provider).client
+    identity, given = browser_session.get_identity(), request.args
+    sid = identity.claims.get("sid")
+    if (given.get("iss"), identity.issuer) == (client.issuer, client.issuer) and (
+        isinstance(sid, str) and given.get("sid") == sid
+    ):
+        _tokens_left()
+        tell_logged_out(browser_session.log_out())
+    response = Response("<!doctype html><title>Logged out</title>")
+    issuer = urlsplit(client.issuer)
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; base-uri 'none'; frame-ancestors {issuer.scheme}://{issuer.netloc}"
+    )
+    return response
 
 
 def _next_after_logout() -> str | None:
@@ -218,6 +316,20 @@ def _why_lost(client: ClientConfig) -> str:
         session,
         callback_url=_callback_url(client),
         provider_url=client.issuer,
+    )
+
+
+def _stepped_up(options: LoginOptions, step_up: StepUp | None) -> LoginOptions:
+    """What the app chooses for every login, and what a view or an API wants of this one."""
+    if step_up is None:
+        return options
+    wanted = step_up.options
+    return replace(
+        options,
+        provider=wanted.provider,
+        acr_values=wanted.acr_values or options.acr_values,
+        essential_acr=wanted.essential_acr or options.essential_acr,
+        max_age=options.max_age if wanted.max_age is None else wanted.max_age,
     )
 
 

@@ -113,7 +113,8 @@ def _check_usable(endpoint: str, answer: Answer) -> None:
     if status >= 500 or status == 413 or status < 200:
         raise ProviderUnavailable("provider_failed", f"{endpoint}: HTTP {status}")
     jwt = answer.headers.get("Content-Type", "").startswith("application/jwt")
-    if status < 300 and answer.document is None and not jwt:
+    empty_is_fine = endpoint == "revocation"  # the status says it all (RFC 7009 section 2.2)
+    if status < 300 and answer.document is None and not (jwt or empty_is_fine):
         raise ProviderUnavailable("provider_answer", f"{endpoint}: no JSON object")
 
 

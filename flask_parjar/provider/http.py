@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode, urlsplit
@@ -16,8 +16,10 @@ import urllib3
 from requests.structures import CaseInsensitiveDict
 
 from ..errors import ProviderUnavailable
+from ..protocol.challenge import StepUpChallenge
 from ..protocol.encoding import parse_json_object
-from .transport import BoundedAdapter
+from .api import ApiSession
+from .transport import BoundedAdapter, SharedTLSAdapter
 
 MAX_BODY = 1024 * 1024
 _CHUNK = 64 * 1024
@@ -54,6 +56,8 @@ class Http:
         adapter = BoundedAdapter(self._ca_bundle)
         self.session.mount("https://", adapter)
         self.session.mount("http://", adapter)
+        # For what is no provider: the answer of an API may be large, and take its time.
+        self._api_adapter = SharedTLSAdapter(self._ca_bundle)
         self._proxies: dict[str, dict[str, str]] = {}
         self._process = os.getpid()
 
@@ -71,10 +75,7 @@ class Http:
         :raises ProviderUnavailable: ``provider_unreachable``, ``provider_timeout``,
             ``provider_answer`` (the body is larger than `MAX_BODY`, or compressed).
         """
-        if self._process != os.getpid():
-            # A forked worker must not write into its parent's connections. (Its coverage is lost
-            # with it: test_a_forked_worker_opens_connections_of_its_own goes through here.)
-            self._open_session()  # pragma: no cover
+        self._in_own_process()
         request = _prepare(method, url, form, authorization)
         # requests' own stubs know no Timeout object, though its adapter takes one.
         timeout: Any = urllib3.Timeout(connect=self.timeout, read=self.timeout, total=self.timeout)
@@ -99,6 +100,30 @@ class Http:
             body=body,
             document=_parse_document(body),
         )
+
+    def api(
+        self,
+        base_url: str,
+        *,
+        access_token: Callable[[], str],
+        on_challenge: Callable[[StepUpChallenge], None],
+    ) -> ApiSession:
+        """Open a session for calls to an API; it shares the connections of this app."""
+        self._in_own_process()
+        return ApiSession(
+            base_url,
+            access_token=access_token,
+            timeout=self.timeout,
+            on_challenge=on_challenge,
+            adapter=self._api_adapter,
+        )
+
+    def _in_own_process(self) -> None:
+        """A forked worker must not write into its parent's connections."""
+        if self._process != os.getpid():
+            # (The coverage of a forked worker is lost with it:
+            # test_a_forked_worker_opens_connections_of_its_own goes through here.)
+            self._open_session()  # pragma: no cover
 
     def _proxies_for(self, url: str) -> dict[str, str]:
         """The environment's proxies for a URL, looked up once (requests does it at each call)."""

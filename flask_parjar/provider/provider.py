@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import LoginError, ProviderUnavailable, TokenRejected
 from ..protocol.authorization import (
@@ -17,8 +17,9 @@ from ..protocol.authorization import (
 )
 from ..protocol.client import ClientConfig
 from ..protocol.client_auth import ClientAuthentication, authenticate_client
-from ..protocol.id_token import IDTokenClaims, verify_id_token
+from ..protocol.id_token import IDTokenClaims, verify_id_token, verify_renewed_id_token
 from ..protocol.keys import KeySet
+from ..protocol.logout import LogoutToken
 from ..protocol.metadata import Agreement, ProviderMetadata, agree, metadata_urls
 from ..protocol.response import AuthorizationResponse
 from ..protocol.tokens import TokenSet
@@ -27,6 +28,8 @@ from ..protocol.userinfo import parse_userinfo
 from .calls import Calls, OnCall, refusal
 from .documents import MAX_TTL, MIN_TTL, Document, time_to_live
 from .http import Answer, Http
+
+T = TypeVar("T")
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -207,9 +210,8 @@ class Provider:
         OpenID Connect Core 3.1.3.7 and 10.1.1.
         """
         algs = self.agreement(now).id_token_algs
-
-        def verify_with(keys: KeySet) -> IDTokenClaims:
-            return verify_id_token(
+        return self._with_keys(
+            lambda keys: verify_id_token(
                 tokens.id_token,
                 keys=keys,
                 algs=algs,
@@ -217,18 +219,9 @@ class Provider:
                 transaction=transaction,
                 access_token=tokens.access_token,
                 now=now,
-            )
-
-        keys = self._keys.get(now)
-        try:
-            return verify_with(keys)
-        except TokenRejected as exc:
-            if exc.code != "token_key":
-                raise
-            newer = self._keys.get_newer_than(keys, now)
-            if newer is keys:
-                raise
-            return verify_with(newer)
+            ),
+            now,
+        )
 
     def userinfo(self, tokens: TokenSet, id_token: IDTokenClaims, *, now: int) -> IDTokenClaims:
         """Add what the userinfo endpoint says of the same subject.
@@ -257,7 +250,87 @@ class Provider:
             proofs=(*id_token.proofs, "userinfo: about the same sub"),
         )
 
+    # After the login.
+
+    def refresh(self, tokens: TokenSet, *, now: int) -> TokenSet:
+        """Renew the access token. Never tried twice: the refresh token may be spent by the first.
+
+        :raises ProviderRefused: ``refresh_refused``, ``client_refused``.
+        :raises ProviderUnavailable: the provider or the network is broken.
+        :raises TokenRejected: the answer breaks a rule.
+
+        RFC 6749 section 6, OpenID Connect Core 12.
+        """
+        agreement = self.agreement(now)
+        endpoint = self.metadata(now).token_endpoint
+        form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
+        authentication = self._authenticate(agreement, endpoint, now)
+        answer = self._calls.call("token", "POST", endpoint, form=form, by=authentication)
+        if answer.status != 200:
+            raise refusal(answer, "refresh_refused", now=now)
+        renewed = tokens.renewed_by(answer.document or {}, now=now)
+        if renewed.id_token != tokens.id_token:
+            self._with_keys(
+                lambda keys: verify_renewed_id_token(
+                    renewed.id_token,
+                    original=tokens.id_token,
+                    keys=keys,
+                    algs=agreement.id_token_algs,
+                    client=self.client,
+                    access_token=renewed.access_token,
+                    now=now,
+                ),
+                now,
+            )
+        return renewed
+
+    def revoke(self, token: str, kind: str, *, now: int) -> None:
+        """Tell the provider that a token is not needed any more, where it wants to know.
+
+        :param kind: ``refresh_token`` or ``access_token``.
+        :raises ProviderRefused: ``revocation_refused``, ``client_refused``.
+        :raises ProviderUnavailable: the provider or the network is broken.
+
+        RFC 7009 section 2.1.
+        """
+        endpoint = self.metadata(now).revocation_endpoint
+        if endpoint is None:
+            return
+        authentication = self._authenticate(self.agreement(now), endpoint, now)
+        form = {"token": token, "token_type_hint": kind}
+        answer = self._calls.call("revocation", "POST", endpoint, form=form, by=authentication)
+        if answer.status != 200:
+            raise refusal(answer, "revocation_refused", now=now)
+
+    def verify_logout_token(self, token: str, *, now: int) -> LogoutToken:
+        """Prove a notice that somebody is logged out at the provider.
+
+        :raises TokenRejected: the notice breaks a rule.
+
+        OpenID Connect Back-Channel Logout 1.0 section 2.6.
+        """
+        algs = self.agreement(now).id_token_algs
+        return self._with_keys(
+            lambda keys: LogoutToken.verify(
+                token, keys=keys, algs=algs, client=self.client, now=now
+            ),
+            now,
+        )
+
     # One exchange.
+
+    def _with_keys(self, verify: Callable[[KeySet], T], now: int) -> T:
+        """Verify with the keys that we have; one that is unknown is looked for once."""
+        keys = self._keys.get(now)
+        try:
+            return verify(keys)
+        except TokenRejected as exc:
+            if exc.code != "token_key":
+                raise
+            newer = self._keys.get_newer_than(keys, now)
+            if newer is keys:
+                raise
+            return verify(newer)
 
     def _authenticate(self, agreement: Agreement, endpoint: str, now: int) -> ClientAuthentication:
         key = self.client.assertion_key(agreement.client_auth)

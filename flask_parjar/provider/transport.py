@@ -114,12 +114,40 @@ def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-class BoundedAdapter(HTTPAdapter):
-    """requests' adapter, with one TLS context for all its connections and exchanges that end."""
+class SharedTLSAdapter(HTTPAdapter):
+    """requests' adapter, with one TLS context for all its connections.
+
+    :param ca_bundle: a file or folder of certificates to trust in place of requests' own.
+    """
 
     def __init__(self, ca_bundle: str | None) -> None:
         self._ca_bundle = ca_bundle
         super().__init__(pool_maxsize=_POOL_SIZE)
+
+    def build_connection_pool_key_attributes(
+        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
+    ) -> tuple[Any, Any]:
+        """Say which pool a request belongs to: all of one host share the TLS context."""
+        if not self._is_ours(verify, cert):
+            return super().build_connection_pool_key_attributes(request, verify, cert)
+        parts = urlsplit(str(request.url))
+        host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
+        if parts.scheme != "https":
+            return host, {}
+        return host, {"ssl_context": tls_context(self._ca_bundle), "cert_reqs": "CERT_REQUIRED"}
+
+    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
+        """Nothing to add: the context verifies. (The base class would load a trust store here.)"""
+        if not self._is_ours(verify, cert):
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+
+    def _is_ours(self, verify: Any, cert: Any) -> bool:
+        """Whether a caller asks for nothing but what the shared context does."""
+        return cert is None and verify in (True, self._ca_bundle)
+
+
+class BoundedAdapter(SharedTLSAdapter):
+    """The same, with exchanges that end."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         """Make the pools, of connections whose exchanges end."""
@@ -131,16 +159,3 @@ class BoundedAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(proxy, **kwargs)
         manager.pool_classes_by_scheme = {"http": _Pool, "https": _TLSPool}
         return manager
-
-    def build_connection_pool_key_attributes(
-        self, request: requests.PreparedRequest, verify: Any, cert: Any = None
-    ) -> tuple[Any, Any]:
-        """Say which pool a request belongs to: all of one host share the TLS context."""
-        parts = urlsplit(str(request.url))
-        host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
-        if parts.scheme != "https":
-            return host, {}
-        return host, {"ssl_context": tls_context(self._ca_bundle), "cert_reqs": "CERT_REQUIRED"}
-
-    def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
-        """Nothing to add: the context verifies. (The base class would load a trust store here.)"""

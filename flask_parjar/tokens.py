@@ -1,0 +1,156 @@
+"""The tokens of whoever is logged in: kept at login, live when asked for, gone at logout."""
+
+from __future__ import annotations
+
+import time
+from typing import cast
+
+from flask import Response, current_app, request
+
+from . import signals
+from .errors import LoginRequired, StoreUnavailable
+from .flows.open_sessions import OpenSession
+from .flows.refresh import live_tokens
+from .flows.vault import Vault
+from .protocol.challenge import StepUpChallenge
+from .protocol.tokens import TokenSet
+from .protocol.urls import check_endpoint
+from .provider import ApiSession
+from .session import get_identity, logged_in_at, open_session
+from .state import AppState, current_state, sealing_secrets
+from .step_up import StepUp, demand_step_up
+from .stores import CookieStore
+
+_COOKIES = "flask_parjar.cookies"  # in the WSGI environ: as short-lived as the request itself
+_NO_STORE = (
+    "PARJAR_STORE is session, which keeps no tokens: set it to sealed, redis://… or, in a test, "
+    "memory."
+)
+
+
+def keep_tokens(tokens: TokenSet, *, previous: OpenSession | None) -> None:
+    """Keep the tokens of the login that was just finished, where the site has a store.
+
+    :param previous: the session that it takes the place of.
+    :raises StoreUnavailable: they could not be kept.
+    """
+    session = open_session()
+    if session is None:
+        return
+    if previous is not None and current_state().store is not None:
+        _vault(previous).empty()  # (in a browser's cookies the new ones take their place)
+    vault = _vault(session)
+    try:
+        vault.save(tokens)
+    except StoreUnavailable as exc:
+        if exc.code != "tokens_too_large":
+            raise
+        vault.save(tokens.without_id_token())  # it is but a hint, for the provider's logout
+
+
+def take_tokens() -> TokenSet | None:
+    """Take the tokens out of the store for good; None where there are none.
+
+    :raises StoreUnavailable: the store does not answer.
+    """
+    session = open_session()
+    if session is None:
+        return None
+    vault = _vault(session)
+    tokens = vault.load()
+    vault.empty()
+    return tokens
+
+
+def access_token() -> str:
+    """A live access token of whoever is logged in.
+
+    :raises LoginRequired: nobody is, or their tokens have ended.
+    :raises ProviderUnavailable: it must be renewed, and the provider cannot do it now.
+    :raises StoreUnavailable: the store does not answer.
+    :raises RuntimeError: PARJAR_STORE keeps no tokens.
+    """
+    state = current_state()
+    if state.settings.store == "session":
+        raise RuntimeError(_NO_STORE)
+    identity, session = get_identity(), open_session()
+    if session is None:
+        raise LoginRequired
+    provider = state.provider(identity.provider)
+    tokens, renewed = live_tokens(provider, _vault(session), clock=lambda: int(time.time()))
+    if renewed:
+        app = current_app._get_current_object()  # type: ignore[attr-defined]
+        signals.tell(signals.tokens_refreshed, app, {"identity": identity})
+    return tokens.access_token
+
+
+def open_api(base_url: str) -> ApiSession:
+    """A session for calls to an API in the name of whoever is logged in.
+
+    :raises ValueError: the token would travel in clear text.
+    """
+    state = current_state()
+    if state.settings.store == "session":
+        raise RuntimeError(_NO_STORE)
+    identity = get_identity()
+    if not identity:
+        raise LoginRequired
+    client = state.provider(identity.provider).client
+    check_endpoint(base_url, allow_http=client.insecure_http)
+    return state.http.api(base_url, access_token=access_token, on_challenge=_step_up)
+
+
+def _step_up(challenge: StepUpChallenge) -> None:
+    """Turn what an API asks for into a login."""
+    identity = get_identity()
+    wanted = StepUp(identity.provider, challenge.acr_values, challenge.max_age, essential=False)
+    raise demand_step_up(wanted, logged_in_at=logged_in_at(), now=int(time.time()))
+
+
+def set_token_cookies(response: Response) -> Response:
+    """Set what a request changed in its sealed cookies, as Flask sets the session's."""
+    store: CookieStore | None = request.environ.get(_COOKIES)
+    if store is None or not store.changes:
+        return response
+    interface, app = current_app.session_interface, current_app
+    domain, path = interface.get_cookie_domain(app), interface.get_cookie_path(app)
+    for name, value in store.changes.items():
+        if value is None:
+            response.delete_cookie(name, domain=domain, path=path)
+            continue
+        response.set_cookie(
+            name,
+            value,
+            httponly=True,
+            secure=interface.get_cookie_secure(app),
+            samesite=interface.get_cookie_samesite(app),
+            domain=domain,
+            path=path,
+        )
+    response.vary.add("Cookie")
+    return response
+
+
+def _vault(session: OpenSession) -> Vault:
+    state = current_state()
+    settings = state.settings
+    return Vault(
+        state.store or _cookie_store(state, session),
+        key="tokens" if state.store is None else f"tokens:{session.handle}",
+        session=session.handle,
+        secrets=sealing_secrets(),
+        lifetime=settings.session_lifetime,
+        patience=settings.http_timeout,
+    )
+
+
+def _cookie_store(state: AppState, session: OpenSession) -> CookieStore:
+    """This browser's cookies, read and changed by all of one request."""
+    if _COOKIES not in request.environ:
+        request.environ[_COOKIES] = CookieStore(
+            request.cookies,
+            name=f"{current_app.config['SESSION_COOKIE_NAME']}_parjar",
+            owner=session.handle,
+            process=state.process,
+        )
+    return cast(CookieStore, request.environ[_COOKIES])
