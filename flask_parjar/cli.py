@@ -74,6 +74,8 @@ def sessions(subject: str | None, name: str | None, end: bool) -> None:
             for session in state.sessions.find(issuer, subject)
         ]
         if end:
+            for session in found:
+                state.sessions.close(session)
             for issuer in dict.fromkeys(issuers):
                 state.sessions.end(issuer, subject=subject, sid=None, now=int(time.time()))
     except ParJarError as error:

@@ -60,7 +60,7 @@ def log_in(identity: Identity, *, now: int) -> Identity:
     if state.sessions is not None:
         state.sessions.open(_open_session(record))
         if previous:
-            state.sessions.close(_open_session(before))
+            state.sessions.retire(_open_session(before))
     session[SESSION_KEY] = record
     if state.settings.idle_timeout is not None:
         session[SEEN_KEY] = now
@@ -114,6 +114,8 @@ def get_identity() -> Identity:
     # (The very same record, or it is that of another app which was handed the same environ.)
     state = current_state()
     identity = _read_identity(state, record)
+    # Before the store is asked: an error page that looks once more must not fail like the page.
+    request.environ[_CACHED] = (record, NOBODY)
     if identity and not _is_open(state, record):
         _start_over()
         record, identity = None, NOBODY

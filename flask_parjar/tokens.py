@@ -9,7 +9,7 @@ from flask import Response, current_app, request
 
 from . import signals
 from .errors import LoginRequired, StoreUnavailable
-from .flows.open_sessions import OpenSession
+from .flows.open_sessions import OpenSession, tokens_key
 from .flows.refresh import live_tokens
 from .flows.vault import Vault
 from .protocol.challenge import StepUpChallenge
@@ -28,17 +28,14 @@ _NO_STORE = (
 )
 
 
-def keep_tokens(tokens: TokenSet, *, previous: OpenSession | None) -> None:
+def keep_tokens(tokens: TokenSet) -> None:
     """Keep the tokens of the login that was just finished, where the site has a store.
 
-    :param previous: the session that it takes the place of.
     :raises StoreUnavailable: they could not be kept.
     """
     session = open_session()
     if session is None:
         return
-    if previous is not None and current_state().store is not None:
-        _vault(previous).empty()  # (in a browser's cookies the new ones take their place)
     vault = _vault(session)
     try:
         vault.save(tokens)
@@ -136,7 +133,7 @@ def _vault(session: OpenSession) -> Vault:
     settings = state.settings
     return Vault(
         state.store or _cookie_store(state, session),
-        key="tokens" if state.store is None else f"tokens:{session.handle}",
+        key="tokens" if state.store is None else tokens_key(session),
         session=session.handle,
         secrets=sealing_secrets(),
         lifetime=settings.session_lifetime,

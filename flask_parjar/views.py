@@ -137,10 +137,9 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
         transaction = transactions.pop_transaction(slip, counterpart.client, now=now)
         if transaction is not None:
             completed = complete_login(counterpart, transaction, parameters, now=now)
-            previous = browser_session.open_session()
             identity = browser_session.log_in(completed.identity, now=now)
             try:
-                keep_tokens(completed.tokens, previous=previous)
+                keep_tokens(completed.tokens)
                 tell_logged_in(completed, identity, parameters.values)
             except Exception:
                 browser_session.log_out()

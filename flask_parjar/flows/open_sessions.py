@@ -25,6 +25,7 @@ log: logging.Logger = logging.getLogger("flask_parjar")
 TRUSTED_FOR = 5  # seconds that a look into the store counts, in one process
 TRUSTED_IN_AN_OUTAGE = 60  # the same while the store does not answer
 _MAX_TRUSTED = 10_000
+_RETIREMENT = 60  # seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +79,23 @@ class OpenSessions:
         self._trust(session)
 
     def close(self, session: OpenSession) -> None:
-        """Strike a session out: whatever cookie is left of it opens nothing any more."""
+        """Strike a session out, with its tokens: a cookie that is left of it opens nothing more.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
         self._seen_open.pop(session.handle, None)
         self._store.delete(_entry(session))
+        self._store.delete(tokens_key(session))
+
+    def retire(self, session: OpenSession) -> None:
+        """Let a session end soon, because a new one has taken its place in the same browser.
+
+        Not at once: the browser's requests that are under way still come with the old cookie.
+        """
+        for key in (_entry(session), tokens_key(session)):
+            value = self._store.get(key)[0]
+            if value is not None:
+                self._store.put(key, value, ttl=_RETIREMENT)
 
     def end(self, issuer: str, *, subject: str | None, sid: str | None, now: int) -> None:
         """End sessions wherever they are: those of a `sid`, or else all of a subject.
@@ -115,6 +130,7 @@ class OpenSessions:
             raise
         ended_at = max(int(notice or -1) for notice in notices)
         if entry is None or ended_at >= session.logged_in_at:
+            self.close(session)
             return False
         self._trust(session)
         return True
@@ -161,6 +177,11 @@ class OpenSessions:
         if len(self._seen_open) >= _MAX_TRUSTED:
             self._seen_open.clear()  # costs a look each, and nothing else
         self._seen_open[session.handle] = self._clock()
+
+
+def tokens_key(session: OpenSession) -> str:
+    """Where the tokens of a session lie."""
+    return f"tokens:{session.handle}"
 
 
 def _entry(session: OpenSession) -> str:
