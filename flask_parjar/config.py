@@ -355,7 +355,11 @@ def _read_client(
         return None
     fields = {_field(key): value for key, value in values.items()}
     if values.get("CLIENT_AUTH") == "client_secret_jwt":
-        fields["secret_key"] = parse_shared_secret(values["CLIENT_SECRET"])
+        try:
+            fields["secret_key"] = parse_shared_secret(values["CLIENT_SECRET"])
+        except ValueError:
+            faults.append(f"{label('CLIENT_SECRET')} is the text of a key: write the shared secret")
+            return None
     return ClientConfig(name=name, **fields)
 
 
