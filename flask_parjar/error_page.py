@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from .errors import AccessDenied, LoginRequired, ParJarError, ProviderUnavailable
 from .state import current_state
 from .transactions import read_state
-from .visit import in_this_app, is_navigation, page_to_return_to
+from .visit import in_this_app, is_navigation, page_that_asked, page_to_return_to
 
 _HEADERS = {
     "Cache-Control": "no-store",
@@ -83,7 +83,8 @@ def _at_login() -> bool:
 
 
 def _page_of_script() -> str | None:
-    return page_to_return_to() if request.method == "GET" else None
+    """The page whose script asked: nobody wants to land on the address of an API."""
+    return page_that_asked() or (page_to_return_to() if request.method == "GET" else None)
 
 
 def add_headers(response: Response) -> Response:

@@ -55,6 +55,11 @@ def page_to_return_to() -> str | None:
         path = quote(f"{request.script_root}{request.path}", safe=_IN_A_PATH)
         query = quote(request.query_string, safe=_IN_A_PATH + "?%")
         return parse_return_path(f"{path}?{query}" if query else path)
+    return page_that_asked()
+
+
+def page_that_asked() -> str | None:
+    """The page of this site that sent the request, by a form, a link or a script; else None."""
     referrer = request.headers.get("Referer", "")
     return _path_of(referrer) if _origin(referrer) == _own_origin() else None
 
