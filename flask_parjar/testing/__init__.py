@@ -6,7 +6,7 @@ Nothing of the rest of the package imports this one but the command line, when i
 from .adapter import WSGIAdapter
 from .browser import Browser, Stopped
 from .clients import Client
-from .faults import FAULTS, ActiveFault, Fault
+from .faults import FAULTS, REFRESH_FAULTS, ActiveFault, Fault
 from .people import PEOPLE, Person
 from .provider import DevProvider
 from .state import Call
@@ -14,6 +14,7 @@ from .state import Call
 __all__ = [
     "FAULTS",
     "PEOPLE",
+    "REFRESH_FAULTS",
     "ActiveFault",
     "Browser",
     "Call",

@@ -5,13 +5,14 @@ Pages and cookies are in ``front_channel.py``; here are the questions and their 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from .answers import AuthorizationAnswer
 from .metadata import ACR_LEVELS
 from .refusals import ConsentRequiredError, LoginRequiredError, OAuth2Error, refusal
 from .request_object import AuthorizationRequest
+from .sessions import SignIn, join_session
 from .state import ProviderState, fresh_secret
 
 CODE_SECONDS = 60
@@ -21,19 +22,6 @@ AMR: dict[str, tuple[str, ...]] = {
     "mfa": ("pwd", "otp", "mfa"),
     "phr": ("hwk", "user"),
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SignIn:
-    """A person signed in at the provider with this browser.
-
-    :param at: when, in seconds since 1970
-    :param acr: how sure it was, one of ``ACR_LEVELS``
-    """
-
-    sub: str
-    at: int
-    acr: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -53,11 +41,15 @@ class Interaction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """What a code stands for, and the tokens that come of it."""
+    """What a code stands for, and the tokens that come of it.
+
+    :param sid: the client's name for the person's session at the provider
+    """
 
     id: str = field(repr=False)
     request: AuthorizationRequest
     sign_in: SignIn
+    sid: str
     scopes: tuple[str, ...]
 
 
@@ -134,7 +126,8 @@ def grant_code(interaction: Interaction, *, sign_in: SignIn, provider: ProviderS
     grant = Grant(
         id=fresh_secret(),
         request=request,
-        sign_in=SignIn(sub=sign_in.sub, at=sign_in.at, acr=acr),
+        sign_in=replace(sign_in, acr=acr),
+        sid=join_session(sign_in, client=request.client, provider=provider).sid,
         scopes=granted_scopes(interaction, sign_in=sign_in, provider=provider) or (),
     )
     provider.memory.codes.put(code, grant, until=provider.now() + CODE_SECONDS)

@@ -1,4 +1,4 @@
-"""The endpoints that clients call: documents, PAR, token, userinfo. No person sees them."""
+"""The endpoints that clients call, and no person sees: documents, PAR, tokens, userinfo."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .metadata import PATHS, path_prefix
 from .refusals import InvalidRequestError, OAuth2Error, refusal
 from .request_object import verify_request_object
 from .state import ProviderState, fresh_secret
-from .tokens import exchange
+from .tokens import exchange, revoke, token_to_revoke, use_up
 
 PUSHED_SECONDS = 60
 DOCUMENT_CACHE_SECONDS = 600
@@ -42,6 +42,7 @@ class BackChannel:
         for member, name, view, methods in (
             ("pushed_authorization_request_endpoint", None, self.push, ["POST"]),
             ("token_endpoint", "token", self.token, ["POST"]),
+            ("revocation_endpoint", "revocation", self.revocation, ["POST"]),
             ("userinfo_endpoint", "userinfo", self.userinfo, ["GET", "POST"]),
         ):
             name = name or "pushed_authorization_request"
@@ -86,7 +87,29 @@ class BackChannel:
         """
         form = posted_once()
         client = self._client(form, "token_endpoint")
-        return self._answer("token", exchange(form, client=client, provider=self.provider))
+        members = exchange(form, client=client, provider=self.provider)
+        answer = Answer(members=members, path=request.path)
+        self.provider.faults.act("token", answer)
+        if form["grant_type"] == "refresh_token":
+            self.provider.faults.act("refresh", answer)
+            # A provider that fails, or gives no other, leaves the client with the one it has.
+            if answer.status == 200 and "refresh_token" in answer.document:
+                use_up(form["refresh_token"], client=client, provider=self.provider)
+        return answer.response()
+
+    def revocation(self) -> Response:
+        """Take a token back, known or not.
+
+        RFC 7009 section 2
+        """
+        form = posted_once()
+        client = self._client(form, "revocation_endpoint")
+        token = token_to_revoke(form, client=client, provider=self.provider)
+        answer = Answer(members={}, path=request.path, body=b"")
+        self.provider.faults.act("revocation", answer)
+        if answer.status == 200:
+            revoke(token, provider=self.provider)
+        return answer.response()
 
     def userinfo(self) -> Response:
         """Tell what the access token opens.

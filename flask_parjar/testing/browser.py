@@ -42,6 +42,8 @@ class Browser:
     """
 
     def __init__(self, app: WSGIApplication, issuer: str) -> None:
+        #: What the last page wanted to load in frames; nothing is loaded here.
+        self.frames: list[str] = []
         self._client = Client(app)
         self._home = issuer.rstrip("/")
 
@@ -92,7 +94,7 @@ class Browser:
             if 300 <= response.status_code < 400:
                 method, url, body = "GET", urljoin(url, response.headers["Location"]), None
             else:
-                form = _only_form(response)
+                form = self._only_form(response)
                 method, url = "POST", urljoin(url, form.action)
                 fields = form.filled_in(choices, decline)
                 offered.update(value for _, value in form.fields)
@@ -102,6 +104,15 @@ class Browser:
             if not self._is_ours(url):
                 return url, offered
         raise RuntimeError(f"the provider did not come to an end in {_MAX_STEPS} steps")
+
+    def _only_form(self, response: TestResponse) -> _Form:
+        html = response.get_data(as_text=True)
+        reader = _FormReader()
+        reader.feed(html)
+        self.frames = reader.frames
+        if response.status_code != 200 or not reader.forms:
+            raise Stopped(response.status_code, html)
+        return reader.forms[0]
 
     def _is_ours(self, url: str) -> bool:
         return url == self._home or url.startswith((f"{self._home}/", f"{self._home}?"))
@@ -140,11 +151,12 @@ class _Form:
 
 
 class _FormReader(HTMLParser):
-    """Forms, fields and buttons; and the text that is seen."""
+    """Forms, fields and buttons, frames, and the text that is seen."""
 
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[_Form] = []
+        self.frames: list[str] = []
         self.text: list[str] = []
         self._hidden = False
 
@@ -158,6 +170,8 @@ class _FormReader(HTMLParser):
             self.forms[-1].fields.append((given["name"], given.get("value", "")))
         elif tag == "button" and self.forms and "name" in given:
             self.forms[-1].buttons.append((given["name"], given.get("value", "")))
+        elif tag == "iframe":
+            self.frames.append(given.get("src", ""))
 
     def handle_endtag(self, tag: str) -> None:
         self._hidden = False
@@ -165,15 +179,6 @@ class _FormReader(HTMLParser):
     def handle_data(self, data: str) -> None:
         if not self._hidden and data.strip():
             self.text.append(data.strip())
-
-
-def _only_form(response: TestResponse) -> _Form:
-    html = response.get_data(as_text=True)
-    reader = _FormReader()
-    reader.feed(html)
-    if response.status_code != 200 or not reader.forms:
-        raise Stopped(response.status_code, html)
-    return reader.forms[0]
 
 
 def _visible_text(html: str) -> str:

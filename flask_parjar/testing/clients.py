@@ -94,6 +94,8 @@ class Client:
     scopes: frozenset[str]
     client_name: str
     id_token_signed_response_alg: str | None
+    backchannel_logout_uri: str | None
+    frontchannel_logout_uri: str | None
 
 
 def redirect_uri_fault(uri: str) -> str | None:

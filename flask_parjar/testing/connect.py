@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from flask import Flask, url_for
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from .adapter import WSGIAdapter
 
@@ -34,6 +35,8 @@ def connect(provider: DevProvider, app: Flask, *, base_urls: Iterable[str]) -> N
         _register(provider, app, settings, parjar=state.settings, sites=sites)
     parts = urlsplit(provider.issuer)
     state.http.session.mount(f"{parts.scheme}://{parts.netloc}/", WSGIAdapter(provider.app))
+    for site in sites:
+        _mount(provider, app, site)
 
 
 def route_values(app: Flask, endpoint: str, name: str) -> dict[str, Any]:
@@ -56,7 +59,19 @@ def _register(
         scope=_scope(settings),
         client_name=app.name,
         id_token_signed_response_alg=algorithms[0],
+        backchannel_logout_uri=_notice_uri(app, "parjar.backchannel_logout", settings, sites=sites),
+        frontchannel_logout_uri=_notice_uri(
+            app, "parjar.frontchannel_logout", settings, sites=sites
+        ),
     )
+
+
+def _mount(provider: DevProvider, app: Flask, site: str) -> None:
+    """Let logout tokens come to an app of Flask's test client; others are behind a socket."""
+    parts = urlsplit(site)
+    if parts.netloc == "localhost":
+        at_its_path = DispatcherMiddleware(app, {parts.path: app} if parts.path else {})
+        provider.http.mount(f"{parts.scheme}://{parts.netloc}/", WSGIAdapter(at_its_path))
 
 
 def _negotiated_auth(provider: DevProvider, settings: Any) -> str:
@@ -71,6 +86,14 @@ def _negotiated_auth(provider: DevProvider, settings: Any) -> str:
 def _public_keys(settings: Any) -> list[Mapping[str, object]]:
     keys = [*settings.signing_keys, *settings.assertion_keys]
     return list({str(key.public_jwk["kid"]): key.public_jwk for key in keys}.values())
+
+
+def _notice_uri(app: Flask, endpoint: str, settings: Any, *, sites: list[str]) -> str | None:
+    """Where the app takes notices of a logout; nothing if it takes none of this kind."""
+    if not sites or all(rule.endpoint != endpoint for rule in app.url_map.iter_rules()):
+        return None
+    with app.test_request_context(base_url=sites[0]):
+        return url_for(endpoint, _external=True, **route_values(app, endpoint, settings.name))
 
 
 def _redirect_uris(app: Flask, settings: Any, *, sites: list[str]) -> list[str]:

@@ -12,7 +12,6 @@ from .answers import with_query
 from .authorization import (
     INTERACTION_SECONDS,
     Interaction,
-    SignIn,
     acr_to_reach,
     agree,
     authorization_answer,
@@ -21,7 +20,6 @@ from .authorization import (
 )
 from .metadata import ACR_LEVELS, PATHS, path_prefix
 from .pages import answer_page, asked_once, error_page, page, see_other
-from .people import Person
 from .refusals import (
     AccessDeniedError,
     InvalidRequestError,
@@ -29,6 +27,7 @@ from .refusals import (
     OAuth2Error,
     refusal,
 )
+from .sessions import begin_session, current_person, current_sign_in
 from .state import ProviderState, fresh_secret
 
 _ID = "/interaction/<interaction_id>"
@@ -63,7 +62,7 @@ class FrontChannel:
             "home.html",
             provider=self.provider,
             discovery=self.provider.issuer.rstrip("/") + "/.well-known/openid-configuration",
-            signed_in=self._person(),
+            signed_in=current_person(self.provider),
         )
 
     def authorize(self) -> Response:
@@ -97,7 +96,7 @@ class FrontChannel:
     def interaction(self, interaction_id: str) -> Response:
         """Show what has to be done next, or send the browser back to the client."""
         interaction = self._known(interaction_id)
-        sign_in = self._sign_in()
+        sign_in = current_sign_in(self.provider)
         try:
             step = next_step(interaction, sign_in=sign_in, provider=self.provider)
         except OAuth2Error as error:
@@ -116,7 +115,7 @@ class FrontChannel:
             return page(
                 "consent.html",
                 client=interaction.request.client,
-                person=self._person(),
+                person=current_person(self.provider),
                 scopes=interaction.request.scopes,
                 action=self._url(interaction_id, "/consent"),
             )
@@ -131,15 +130,14 @@ class FrontChannel:
         person = self.provider.people.get(request.form.get("person", ""))
         if person is None:
             raise refusal(InvalidRequestError, "nobody of that name lives here")
-        session["sub"] = person.sub
-        session["at"] = int(self.provider.now())
-        session["acr"] = acr_to_reach(interaction.request) or ACR_LEVELS[0]
+        acr = acr_to_reach(interaction.request) or ACR_LEVELS[0]
+        begin_session(person, acr=acr, provider=self.provider)
         interaction.signed_in = True
         return see_other(self._url(interaction_id))
 
     def consent(self, interaction_id: str) -> Response:
         """Take the person's yes or no, and to which scopes."""
-        interaction, sign_in = self._known(interaction_id), self._sign_in()
+        interaction, sign_in = self._known(interaction_id), current_sign_in(self.provider)
         if sign_in is None or request.form.get("decision") != "approve":
             return self._deny(interaction_id, interaction)
         ticked = {"openid", *request.form.getlist("scope")}
@@ -171,14 +169,6 @@ class FrontChannel:
 
     def _browser(self) -> str:
         return str(session.setdefault("browser", fresh_secret()))
-
-    def _sign_in(self) -> SignIn | None:
-        if self._person() is None:
-            return None
-        return SignIn(sub=session["sub"], at=session["at"], acr=session["acr"])
-
-    def _person(self) -> Person | None:
-        return self.provider.person(session.get("sub"))
 
     def _url(self, interaction_id: str, step: str = "") -> str:
         return f"{self._prefix}/interaction/{interaction_id}{step}"

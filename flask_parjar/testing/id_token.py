@@ -57,20 +57,23 @@ class IDTokenDraft:
 
 
 def mint_id_token(
-    grant: Grant, *, access_token: str, nonce: str | None, provider: ProviderState
+    grant: Grant, *, access_token: str, refreshed: bool, provider: ProviderState
 ) -> object:
     """An ID token for the person who agreed to this grant.
+
+    :param refreshed: whether it comes of a refresh token, not of a code
 
     OpenID Connect Core sections 2, 3.1.3.3 and 3.1.3.6
     """
     request, now = grant.request, int(provider.now())
-    alg = request.client.id_token_signed_response_alg or _default_alg(provider)
+    alg = id_token_alg(request.client, provider=provider)
     person = provider.person(grant.sign_in.sub)
     told = person.told(grant.scopes, asked=request.id_token_claims) if person else {}
     claims: dict[str, object] = {
         **told,
         "iss": provider.issuer,
         "sub": grant.sign_in.sub,
+        "sid": grant.sid,
         "aud": request.client.client_id,
         "iat": now,
         "exp": now + ID_TOKEN_SECONDS,
@@ -79,8 +82,9 @@ def mint_id_token(
         "amr": list(AMR[grant.sign_in.acr]),
         "at_hash": left_half_hash(access_token, alg=alg),
     }
-    if nonce is not None:
-        claims["nonce"] = nonce
+    # OpenID Connect Core section 12.2: a refreshed ID token should carry no nonce.
+    if request.nonce is not None and not refreshed:
+        claims["nonce"] = request.nonce
     key = provider.keys.signing_key(alg)
     draft = IDTokenDraft(
         header={"typ": "JWT", "alg": alg, "kid": key.kid},
@@ -90,6 +94,8 @@ def mint_id_token(
         client=request.client,
     )
     provider.faults.act("id_token", draft)
+    if refreshed:
+        provider.faults.act("refresh_id_token", draft)
     return draft.finished()
 
 
@@ -104,6 +110,12 @@ def left_half_hash(text: str, *, alg: str) -> str:
     return encode(digest[: len(digest) // 2])
 
 
-def _default_alg(provider: ProviderState) -> str:
+def id_token_alg(client: Client, *, provider: ProviderState) -> str:
+    """The algorithm that signs for a client: the registered one, or the first that is offered.
+
+    OpenID Connect Dynamic Client Registration section 2
+    """
+    if client.id_token_signed_response_alg is not None:
+        return client.id_token_signed_response_alg
     offered = provider.offered("id_token_signing_alg_values_supported")
     return next((alg for alg in offered if alg in ID_TOKEN_ALGORITHMS), ID_TOKEN_ALGORITHMS[0])

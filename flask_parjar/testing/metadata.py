@@ -23,6 +23,7 @@ PATHS = {
     "authorization_endpoint": "/authorize",
     "pushed_authorization_request_endpoint": "/par",
     "token_endpoint": "/token",
+    "revocation_endpoint": "/revoke",
     "userinfo_endpoint": "/userinfo",
     "end_session_endpoint": "/end-session",
     "jwks_uri": "/jwks.json",
@@ -33,7 +34,8 @@ def provider_metadata(issuer: str) -> dict[str, object]:
     """The discovery document of a provider with that issuer.
 
     OpenID Connect Discovery section 3, RFC 8414 section 2; RFC 9126 section 5, RFC 9101
-    section 10.5, RFC 9207 section 3
+    section 10.5, RFC 9207 section 3, RFC 7009 section 2; OpenID Connect Back-Channel Logout section
+    2.1, Front-Channel Logout section 3
     """
     return {
         "issuer": issuer,
@@ -49,9 +51,11 @@ def provider_metadata(issuer: str) -> dict[str, object]:
         "request_object_signing_alg_values_supported": list(ASYMMETRIC),
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
         "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
+        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "revocation_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "code_challenge_methods_supported": ["S256"],
         "claims_supported": [
-            *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr"),
+            *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"),
             *("name", "given_name", "family_name", "preferred_username", "locale"),
             *("email", "email_verified", "phone_number"),
         ],
@@ -61,6 +65,10 @@ def provider_metadata(issuer: str) -> dict[str, object]:
         "require_pushed_authorization_requests": True,
         "require_signed_request_object": True,
         "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "frontchannel_logout_supported": True,
+        "frontchannel_logout_session_supported": True,
     }
 
 

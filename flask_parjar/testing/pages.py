@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection
+from urllib.parse import urlsplit
 
 from flask import Response, render_template, request
 
@@ -10,15 +12,22 @@ from .answers import AuthorizationAnswer
 from .refusals import InvalidRequestError, OAuth2Error, refusal
 
 
-def page(template: str, *, status: int = 200, **values: object) -> Response:
-    """A page from the ``dev_provider`` folder, which may run and load nothing but what is in it."""
+def page(
+    template: str, *, status: int = 200, frames: Collection[str] = (), **values: object
+) -> Response:
+    """A page from the ``dev_provider`` folder, which may run and load nothing but what is in it.
+
+    :param frames: URLs that it may load in frames all the same
+    """
     nonce = secrets.token_urlsafe(16)
-    body = render_template(f"dev_provider/{template}", nonce=nonce, **values)
+    body = render_template(f"dev_provider/{template}", nonce=nonce, frames=frames, **values)
+    origins = dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in frames)
+    frame_src = f"frame-src {' '.join(origins)}; " if origins else ""
     response = Response(body, status=status, content_type="text/html; charset=utf-8")
     # No form-action: browsers apply it to the redirect after the form, which leads to the client.
     response.headers["Content-Security-Policy"] = (
         f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
-        "base-uri 'none'; frame-ancestors 'none'"
+        f"{frame_src}base-uri 'none'; frame-ancestors 'none'"
     )
     return response
 

@@ -8,7 +8,6 @@ It knows no passwords: whoever reaches it can be anyone. It stays on this machin
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -20,18 +19,20 @@ from flask import Flask
 
 from .app import create_app
 from .browser import Browser
-from .clients import Client, FixedKeys, PublishedKeys, redirect_uri_fault
+from .clients import Client
 from .connect import connect
 from .faults import ActiveFault
-from .keys import ID_TOKEN_ALGORITHMS, new_ec_key
-from .metadata import AUTH_METHODS, provider_metadata
+from .keys import new_ec_key
+from .logout_notices import mint_logout_token, notify_person
+from .metadata import provider_metadata
 from .people import PEOPLE, STANDARD_SCOPES, Person
-from .serving import loopback_server
+from .registration import check_registration, client_keys
+from .serving import loopback_server, running
+from .sessions import end_all_sessions
 from .state import Call, ProviderState
 
 # Over https where a test wants secure cookies.
 TEST_CLIENT_BASE_URLS = ("http://localhost", "https://localhost")
-_MIN_SECRET_BYTES = 32
 
 
 class DevProvider:
@@ -53,7 +54,8 @@ class DevProvider:
         if parts.scheme not in ("http", "https") or not parts.netloc or {"?", "#"} & {*issuer}:
             raise ValueError(f"an issuer is a URL without query and fragment, not {issuer!r}")
         self.issuer = issuer
-        #: Fetches the clients' ``jwks_uri``; a test mounts an adapter on it.
+        #: Fetches the clients' ``jwks_uri`` and posts logout tokens to them; a test mounts an
+        #: adapter on it.
         self.http: requests.Session = requests.Session()
         self._state = ProviderState(
             issuer=issuer,
@@ -61,6 +63,7 @@ class DevProvider:
             # copies: what a test writes into their claims is nobody else's
             people={each.username: replace(each, claims=dict(each.claims)) for each in people},
             now=now,
+            http=self.http,
         )
         self.app: Flask = create_app(self._state)
 
@@ -93,6 +96,15 @@ class DevProvider:
     def clock_skew(self, seconds: int) -> None:
         self._state.clock_skew = seconds
 
+    @property
+    def access_token_seconds(self) -> int:
+        """How long, in seconds, the access tokens hold that are given out from now on."""
+        return self._state.access_token_seconds
+
+    @access_token_seconds.setter
+    def access_token_seconds(self, seconds: int) -> None:
+        self._state.access_token_seconds = seconds
+
     def register(
         self,
         *,
@@ -106,6 +118,8 @@ class DevProvider:
         scope: str | None = None,
         client_name: str | None = None,
         id_token_signed_response_alg: str | None = None,
+        backchannel_logout_uri: str | None = None,
+        frontchannel_logout_uri: str | None = None,
     ) -> Client:
         """Register a client, or register it anew.
 
@@ -113,38 +127,28 @@ class DevProvider:
         :param client_secret: for the ``client_secret_*`` methods; ``client_secret_jwt`` needs 32
             characters
         :param scope: what it may ask for besides the standard scopes, separated by spaces
-        :param id_token_signed_response_alg: the first of the metadata's list unless given
+        :param id_token_signed_response_alg: of ID tokens and logout tokens; the first of the
+            metadata's list unless given
+        :param backchannel_logout_uri: where a logout token is posted when a session ends
+        :param frontchannel_logout_uri: what the signed-out page loads in a frame
         :raises ValueError: what is wrong with the registration
 
         RFC 7591 section 2
         """
-        if not client_id:
-            raise ValueError("client_id is empty")
-        uris, logout_uris = tuple(redirect_uris), tuple(post_logout_redirect_uris)
-        for uri in (*uris, *logout_uris):
-            if fault := redirect_uri_fault(uri):
-                raise ValueError(fault)
-        if not uris:
-            raise ValueError("a client has at least one redirect URI")
-        if token_endpoint_auth_method not in AUTH_METHODS:
-            raise ValueError(
-                f"token_endpoint_auth_method {token_endpoint_auth_method!r} is not one of "
-                f"{', '.join(AUTH_METHODS)}"
-            )
-        _check_secret(client_secret, token_endpoint_auth_method)
-        if id_token_signed_response_alg not in (None, *ID_TOKEN_ALGORITHMS):
-            raise ValueError(f"ID tokens are signed by {', '.join(ID_TOKEN_ALGORITHMS)} here")
         client = Client(
             client_id=client_id,
-            keys=self._client_keys(jwks, jwks_uri),
-            redirect_uris=uris,
-            post_logout_redirect_uris=logout_uris,
+            keys=client_keys(jwks, jwks_uri, http=self.http, now=self._state.now),
+            redirect_uris=tuple(redirect_uris),
+            post_logout_redirect_uris=tuple(post_logout_redirect_uris),
             token_endpoint_auth_method=token_endpoint_auth_method,
             client_secret=client_secret,
             scopes=frozenset((*STANDARD_SCOPES, *(scope or "").split())),
             client_name=client_name or client_id,
             id_token_signed_response_alg=id_token_signed_response_alg,
+            backchannel_logout_uri=backchannel_logout_uri,
+            frontchannel_logout_uri=frontchannel_logout_uri,
         )
+        check_registration(client)
         self._state.clients[client_id] = client
         return client
 
@@ -155,7 +159,7 @@ class DevProvider:
     def fault(self, name: str, *, times: int | None = None) -> ActiveFault:
         """Misbehave from now on, until :meth:`heal`, or until the end of a ``with`` block.
 
-        :param name: one of ``FAULTS``
+        :param name: one of ``FAULTS`` or ``REFRESH_FAULTS``
         :param times: heal after having acted that often
         :raises ValueError: there is no such fault; the message lists those there are
         """
@@ -182,6 +186,48 @@ class DevProvider:
         :raises Stopped: the provider shows an error instead
         """
         return self.browser().sign_in(url, person, approve=approve, decline=decline)
+
+    def end_session(self, username: str) -> None:
+        """End all sessions of a person, in whichever browser, as an administrator would.
+
+        Each client that knew of one is sent a logout token that names the person and no session.
+
+        :raises ValueError: nobody of that name lives here
+
+        OpenID Connect Back-Channel Logout section 2.5
+        """
+        if username not in self.people:
+            raise ValueError(f"nobody is called {username!r}; there are: {', '.join(self.people)}")
+        sub = self.people[username].sub
+        ended = end_all_sessions(sub, provider=self._state)
+        notify_person(ended, sub=sub, provider=self._state)
+
+    def logout_token(
+        self,
+        *,
+        client_id: str = "flask-parjar",
+        sub: str | None = None,
+        sid: str | None = None,
+        header: Mapping[str, object] | None = None,
+        **claims: object,
+    ) -> str:
+        """A signed logout token, to post to a client by hand; it may be spoilt.
+
+        :param sub: the person; left out unless given
+        :param sid: the session, as the client's ID token names it; left out unless given
+        :param header: members to put in place of the honest ones; None takes one away. With an
+            ``alg`` that the provider has, the token is signed so; with another, the header lies
+        :param claims: likewise
+        :raises ValueError: there is no such client
+
+        OpenID Connect Back-Channel Logout section 2.4
+        """
+        client = self.clients.get(client_id)
+        if client is None:
+            raise ValueError(f"no client is registered as {client_id!r}")
+        return mint_logout_token(
+            client, sub=sub, sid=sid, provider=self._state, header=header, claims=claims
+        )
 
     def config(self, *, client_id: str = "flask-parjar", **more: object) -> dict[str, Any]:
         """The configuration of an app that logs in here, with a fresh signing key.
@@ -220,27 +266,5 @@ class DevProvider:
     def running(self, port: int | None = None, *, host: str | None = None) -> Iterator[str]:
         """Serve on this machine for the time of a ``with`` block; gives the issuer."""
         server = loopback_server(self.app, self.issuer, port=port, host=host)
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        try:
+        with running(server):
             yield self.issuer
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
-
-    def _client_keys(
-        self, jwks: Mapping[str, object] | None, jwks_uri: str | None
-    ) -> FixedKeys | PublishedKeys:
-        if jwks is not None and jwks_uri is None:
-            return FixedKeys(jwks)
-        if jwks_uri is not None and jwks is None:
-            return PublishedKeys(jwks_uri, http=self.http, now=self._state.now)
-        raise ValueError("signed requests need the client's keys: give jwks or jwks_uri, not both")
-
-
-def _check_secret(secret: str | None, method: str) -> None:
-    if method.startswith("client_secret_") and not secret:
-        raise ValueError(f"{method} needs a client_secret")
-    if method == "client_secret_jwt" and len(str(secret)) < _MIN_SECRET_BYTES:
-        raise ValueError(f"{method} needs a client_secret of {_MIN_SECRET_BYTES} characters")

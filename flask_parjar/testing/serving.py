@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections.abc import Iterator
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -36,6 +39,19 @@ def loopback_server(
     )
     print(f" * OpenID provider for DEVELOPMENT ONLY, without passwords: {issuer}", flush=True)
     return server
+
+
+@contextlib.contextmanager
+def running(server: BaseWSGIServer) -> Iterator[None]:
+    """Serve in a thread for the time of a ``with`` block, then close the server."""
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
 
 
 class _QuietHandler(WSGIRequestHandler):

@@ -56,10 +56,12 @@ class Shelf(Generic[T]):
             self._values.pop(key, None)
             return None if entry is None else entry[1]
 
-    def discard(self, unwanted: Callable[[T], bool]) -> None:
-        """Drop every value that is unwanted."""
+    def take(self, wanted: Callable[[T], bool]) -> list[T]:
+        """Take every value that is wanted away, oldest first."""
         with self._lock:
-            self._values = {k: e for k, e in self._values.items() if not unwanted(e[1])}
+            now, before = self._now(), self._values
+            self._values = {k: e for k, e in before.items() if not wanted(e[1])}
+            return [value for until, value in before.values() if until > now and wanted(value)]
 
     def __len__(self) -> int:
         return len(self._values)

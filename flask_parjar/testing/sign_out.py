@@ -5,7 +5,9 @@ OpenID Connect RP-Initiated Logout 1.0
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
+from urllib.parse import parse_qsl
 
 from flask import Blueprint, Response, request, session
 
@@ -13,9 +15,11 @@ from .answers import with_query
 from .clients import Client
 from .jws import Unproven, parse, verify
 from .keys import ID_TOKEN_ALGORITHMS
+from .logout_notices import logout_frames, notify_session
 from .metadata import PATHS, path_prefix
 from .pages import asked_once, error_page, page, see_other
 from .refusals import InvalidRequestError, OAuth2Error, refusal
+from .sessions import current_person, end_this_session
 from .state import ProviderState, fresh_secret
 
 SIGN_OUT_SECONDS = 600
@@ -59,7 +63,7 @@ class SignOutChannel:
             # A cross-site POST comes without our cookie: once more, as a GET.
             return see_other(with_query(request.base_url, request.form.items(multi=True)))
         wish = self._wish(asked_once())
-        person = self.provider.person(session.get("sub"))
+        person = current_person(self.provider)
         if person is None:
             return _goodbye(wish)
         wish_id = fresh_secret()
@@ -75,10 +79,10 @@ class SignOutChannel:
         if wish is None or wish.browser != session.get("browser"):
             raise refusal(InvalidRequestError, "this was decided before, or in another browser")
         if request.form.get("decision") != "approve":
-            person = self.provider.person(session.get("sub"))
-            return page("signed_out.html", person=person, client=wish.client)
-        session.clear()
-        return _goodbye(wish)
+            return page("signed_out.html", person=current_person(self.provider))
+        ended = end_this_session(self.provider)
+        notify_session(ended, provider=self.provider)
+        return _goodbye(wish, frames=logout_frames(ended, provider=self.provider))
 
     def _wish(self, parameters: dict[str, str]) -> SignOut:
         client = self._client(parameters)
@@ -125,8 +129,17 @@ class SignOutChannel:
         return str(claims.get("aud"))
 
 
-def _goodbye(wish: SignOut) -> Response:
+def _goodbye(wish: SignOut, *, frames: Collection[str] = ()) -> Response:
+    """Back to the client, or stay; but where there are frames, they must be loaded before.
+
+    RP-Initiated Logout section 3, OpenID Connect Front-Channel Logout section 3
+    """
     if wish.redirect_uri is None:
-        return page("signed_out.html", person=None, client=wish.client)
+        return page("signed_out.html", person=None, frames=frames)
     state = [] if wish.state is None else [("state", wish.state)]
-    return see_other(with_query(wish.redirect_uri, state))
+    if not frames:
+        return see_other(with_query(wish.redirect_uri, state))
+    # A form that is sent by GET loses the query of its action: it comes back from the fields.
+    action, _, query = wish.redirect_uri.partition("?")
+    parameters = [*parse_qsl(query, keep_blank_values=True), *state]
+    return page("signed_out.html", person=None, frames=frames, action=action, parameters=parameters)

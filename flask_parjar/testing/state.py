@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import requests
 from werkzeug.datastructures import Headers, MultiDict
 
 from .clients import Client
-from .faults import FAULTS, ActiveFaults
+from .faults import FAULTS, REFRESH_FAULTS, ActiveFaults
 from .keys import ProviderKeys
 from .metadata import endpoint_url
 from .people import Person
@@ -20,6 +21,7 @@ from .shelf import Shelf
 if TYPE_CHECKING:
     from .authorization import Grant, Interaction
     from .request_object import AuthorizationRequest
+    from .sessions import ClientSession, SignIn
     from .sign_out import SignOut
 
 MAX_CALLS = 10_000
@@ -30,8 +32,8 @@ class Call:
     """One request that reached the provider, as it came.
 
     :param endpoint: ``discovery``, ``jwks``, ``pushed_authorization_request``, ``authorization``,
-        ``token``, ``userinfo``, ``end_session``; or the name of a page of the provider's own, empty
-        where there is none
+        ``token``, ``revocation``, ``userinfo``, ``end_session``; or the name of a page of the
+        provider's own, empty where there is none
     """
 
     endpoint: str
@@ -48,6 +50,8 @@ class Memory:
         self.spent: Shelf[bool] = Shelf(now=now, at_most=100_000)
         self.pushed: Shelf[AuthorizationRequest] = Shelf(now=now)
         self.interactions: Shelf[Interaction] = Shelf(now=now)
+        self.sign_ins: Shelf[SignIn] = Shelf(now=now)
+        self.client_sessions: Shelf[ClientSession] = Shelf(now=now)
         self.sign_outs: Shelf[SignOut] = Shelf(now=now)
         self.consents: Shelf[frozenset[str]] = Shelf(now=now)
         self.codes: Shelf[Grant] = Shelf(now=now)
@@ -66,17 +70,21 @@ class ProviderState:
         metadata: dict[str, object],
         people: dict[str, Person],
         now: Callable[[], float],
+        http: requests.Session,
     ) -> None:
         self.issuer = issuer
         self.metadata = metadata
         self.people = people
         self.now = now
+        self.http = http
         #: How far, in seconds, a client's clock may be ahead (FAPI 2.0 Security Profile 5.3.2.1).
         self.clock_skew: int = 10
+        #: How long, in seconds, the access tokens hold that are given out from now on.
+        self.access_token_seconds: int = 600
         self.keys: ProviderKeys = ProviderKeys(issuer)
         self.clients: dict[str, Client] = {}
         self.memory: Memory = Memory(now)
-        self.faults: ActiveFaults = ActiveFaults(FAULTS)
+        self.faults: ActiveFaults = ActiveFaults({**FAULTS, **REFRESH_FAULTS})
         self.calls: list[Call] = []
         self._calls_lock = threading.Lock()
 

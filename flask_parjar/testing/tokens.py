@@ -1,4 +1,4 @@
-"""Codes and refresh tokens turned into tokens; access tokens turned into what they open."""
+"""Codes and refresh tokens turned into tokens; tokens given back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from .id_token import mint_id_token
 from .refusals import InvalidGrantError, InvalidRequestError, OAuth2Error, refusal
 from .state import ProviderState, fresh_secret
 
-ACCESS_TOKEN_SECONDS = 600
 REFRESH_TOKEN_SECONDS = 86_400
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
@@ -22,7 +21,7 @@ _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 def exchange(
     form: Mapping[str, str], *, client: Client, provider: ProviderState
 ) -> dict[str, object]:
-    """The members of the token response.
+    """The members of the token response. A refresh token still holds after it: see :func:`use_up`.
 
     :param form: the form of a client that proved who it is
     :raises OAuth2Error: the grant does not hold
@@ -32,17 +31,54 @@ def exchange(
     match form.get("grant_type"):
         case "authorization_code":
             grant = _redeem_code(form, client=client, provider=provider)
-            return _issue(grant, nonce=grant.request.nonce, provider=provider)
+            return _issue(grant, refreshed=False, provider=provider)
         case "refresh_token":
             grant = _redeem_refresh_token(form, client=client, provider=provider)
-            # OpenID Connect Core section 12.2: a refreshed ID token should carry no nonce.
-            return _issue(grant, nonce=None, provider=provider)
+            return _issue(grant, refreshed=True, provider=provider)
         case other:
             raise refusal(
                 OAuth2Error,
                 f"grant_type {other!r} is not known here",
                 code="unsupported_grant_type",
             )
+
+
+def use_up(refresh_token: str, *, client: Client, provider: ProviderState) -> None:
+    """Let a refresh token hold no more, because the next one is on its way.
+
+    :raises OAuth2Error: ``invalid_grant``: another request has just used it up
+
+    RFC 9700 section 4.14.2
+    """
+    grant = provider.memory.refresh_tokens.pop(refresh_token)
+    _take(refresh_token, grant, client=client, provider=provider)
+
+
+def token_to_revoke(form: Mapping[str, str], *, client: Client, provider: ProviderState) -> str:
+    """The token that a client gives back. ``token_type_hint`` is not needed to find it here.
+
+    :param form: the form of a client that proved who it is
+    :raises OAuth2Error: there is none, or it belongs to another client
+
+    RFC 7009 section 2.1
+    """
+    token, memory = form.get("token"), provider.memory
+    if not token:
+        raise refusal(InvalidRequestError, "token is missing")
+    grant = memory.refresh_tokens.get(token) or memory.access_tokens.get(token)
+    if grant is not None and grant.request.client.client_id != client.client_id:
+        raise refusal(InvalidGrantError, "issued to another client")
+    return token
+
+
+def revoke(token: str, *, provider: ProviderState) -> None:
+    """Void a token: a refresh token with all that came of the same login, an access token alone.
+
+    RFC 7009 section 2.1
+    """
+    provider.memory.access_tokens.pop(token)
+    if grant := provider.memory.refresh_tokens.pop(token):
+        _void(grant, provider=provider)
 
 
 def _redeem_code(form: Mapping[str, str], *, client: Client, provider: ProviderState) -> Grant:
@@ -65,7 +101,11 @@ def _redeem_refresh_token(
     token = form.get("refresh_token")
     if not token:
         raise refusal(InvalidRequestError, "refresh_token is missing")
-    return _take(token, provider.memory.refresh_tokens.pop(token), client=client, provider=provider)
+    grant = provider.memory.refresh_tokens.get(token)
+    if grant is None or grant.request.client.client_id != client.client_id:
+        provider.memory.refresh_tokens.pop(token)
+        return _take(token, grant, client=client, provider=provider)
+    return grant
 
 
 def _take(secret: str, grant: Grant | None, *, client: Client, provider: ProviderState) -> Grant:
@@ -76,8 +116,7 @@ def _take(secret: str, grant: Grant | None, *, client: Client, provider: Provide
     memory = provider.memory
     if grant is None:
         if used := memory.used.get(secret):
-            memory.access_tokens.discard(lambda grant: grant.id == used.id)
-            memory.refresh_tokens.discard(lambda grant: grant.id == used.id)
+            _void(used, provider=provider)
             raise refusal(InvalidGrantError, "used before: the tokens that came of it are void")
         raise refusal(InvalidGrantError, "not known, or too old")
     memory.used.put(secret, grant, until=provider.now() + REFRESH_TOKEN_SECONDS)
@@ -86,16 +125,23 @@ def _take(secret: str, grant: Grant | None, *, client: Client, provider: Provide
     return grant
 
 
-def _issue(grant: Grant, *, nonce: str | None, provider: ProviderState) -> dict[str, object]:
-    memory, now = provider.memory, provider.now()
+def _void(grant: Grant, *, provider: ProviderState) -> None:
+    provider.memory.access_tokens.take(lambda other: other.id == grant.id)
+    provider.memory.refresh_tokens.take(lambda other: other.id == grant.id)
+
+
+def _issue(grant: Grant, *, refreshed: bool, provider: ProviderState) -> dict[str, object]:
+    memory, now, seconds = provider.memory, provider.now(), provider.access_token_seconds
     access_token = fresh_secret()
-    memory.access_tokens.put(access_token, grant, until=now + ACCESS_TOKEN_SECONDS)
+    memory.access_tokens.put(access_token, grant, until=now + seconds)
     members: dict[str, object] = {
         "access_token": access_token,
         "token_type": "Bearer",
-        "expires_in": ACCESS_TOKEN_SECONDS,
+        "expires_in": seconds,
         "scope": " ".join(grant.scopes),
-        "id_token": mint_id_token(grant, access_token=access_token, nonce=nonce, provider=provider),
+        "id_token": mint_id_token(
+            grant, access_token=access_token, refreshed=refreshed, provider=provider
+        ),
     }
     if "offline_access" in grant.scopes:
         refresh_token = fresh_secret()

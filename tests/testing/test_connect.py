@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import requests
-from flask import Flask, jsonify
+from flask import Flask, jsonify, request
+from werkzeug.test import Client
 
 from flask_parjar import ParJar, current_user, login_required
 from flask_parjar.testing import DevProvider
@@ -129,6 +130,79 @@ def test_an_app_that_logs_in_elsewhere(provider: DevProvider) -> None:
         provider.connect(app)
 
 
+def take(app: Flask, *, at: str = "") -> list[tuple[str, ...]]:
+    """Give an app the doors for notices of a logout, where it has none; what came through them."""
+    came: list[tuple[str, ...]] = []
+    known = {rule.endpoint for rule in app.url_map.iter_rules()}
+
+    def notice(provider: str = "") -> str:
+        came.append((request.url, provider, *request.form))
+        return ""
+
+    for kind, methods in (("backchannel", ["POST"]), ("frontchannel", ["GET"])):
+        name = f"parjar.{kind}_logout"
+        if name in known:
+            app.view_functions[name] = notice
+        else:
+            app.add_url_rule(f"/{kind}-logout{at}", name, notice, methods=methods)
+    return came
+
+
+def test_an_app_that_takes_notices_of_a_logout(provider: DevProvider) -> None:
+    app = make_site(provider.config())
+    came = take(app)
+    provider.connect(app)
+    client = provider.clients["flask-parjar"]
+    assert client.backchannel_logout_uri == "http://localhost/backchannel-logout"
+    assert client.frontchannel_logout_uri == "http://localhost/frontchannel-logout"
+    log_in(app, provider)
+    provider.end_session("ada")
+    assert came == [("http://localhost/backchannel-logout", "", "logout_token")]
+
+
+def test_an_app_of_two_providers_that_takes_notices() -> None:
+    one, two = DevProvider("https://one.example"), DevProvider("https://two.example")
+    providers = {
+        name: {key.removeprefix("PARJAR_").lower(): value for key, value in op.config().items()}
+        for name, op in (("work", one), ("home", two))
+    }
+    app = make_site({"PARJAR_PROVIDERS": providers})
+    came = take(app, at="/<provider>")
+    one.connect(app)
+    two.connect(app, base_urls=["https://localhost", "http://localhost"])
+    assert log_in(app, two, "/login/home")["sub"] == "ada"
+    two.end_session("ada")
+    assert came == [("https://localhost/backchannel-logout/home", "home", "logout_token")]
+    uri = one.clients["flask-parjar"].frontchannel_logout_uri
+    assert uri == "http://localhost/frontchannel-logout/work"
+
+
+def test_an_app_below_a_path_that_takes_notices(provider: DevProvider) -> None:
+    app = make_site(provider.config())
+    came = take(app)
+    provider.connect(app, base_urls=["http://localhost/app/"])
+    back = Client(app).get("/login", base_url="http://localhost/app").headers["Location"]
+    provider.sign_in(back)
+    provider.end_session("ada")
+    assert came == [("http://localhost/app/backchannel-logout", "", "logout_token")]
+
+
+def test_an_app_behind_a_socket_is_called_through_it(provider: DevProvider) -> None:
+    app = make_site(provider.config())
+    take(app)
+    provider.connect(app, base_urls=["http://localhost:5000", "http://127.0.0.1:5000"])
+    client = provider.clients["flask-parjar"]
+    assert client.backchannel_logout_uri == "http://localhost:5000/backchannel-logout"
+    assert sorted(provider.http.adapters) == ["http://", "https://"]
+
+
+def test_an_app_that_lives_nowhere_takes_no_notices(provider: DevProvider) -> None:
+    app = make_site(provider.config(PARJAR_REDIRECT_URI="https://site.example/in"))
+    take(app)
+    provider.connect(app, base_urls=[])
+    assert provider.clients["flask-parjar"].backchannel_logout_uri is None
+
+
 @dataclass
 class SigningKeyLike:
     public_jwk: dict[str, Any]
@@ -159,5 +233,6 @@ def test_only_the_agreed_attributes_are_read(provider: DevProvider) -> None:
     app.extensions["parjar"] = state
     provider.connect(app)
     assert "a:b" in provider.clients["c"].scopes
+    assert provider.clients["c"].backchannel_logout_uri is None
     answer = state.http.session.get(f"{OP}/jwks.json")  # type: ignore[attr-defined]
     assert answer.status_code == 200

@@ -263,6 +263,8 @@ REGISTRATION: dict[str, Any] = {
         ({"redirect_uris": ["https:/callback"]}, "not an absolute"),
         ({"redirect_uris": ["https://site.example/#x"]}, "has a fragment"),
         ({"post_logout_redirect_uris": ["javascript:1"]}, "not an absolute"),
+        ({"backchannel_logout_uri": "/backchannel-logout"}, "not an absolute"),
+        ({"frontchannel_logout_uri": "https://site.example/#x"}, "has a fragment"),
         ({"token_endpoint_auth_method": "magic"}, "'magic' is not one of private_key_jwt"),
         ({"token_endpoint_auth_method": "client_secret_basic"}, "needs a client_secret"),
         (

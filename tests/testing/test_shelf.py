@@ -50,12 +50,14 @@ def test_a_full_shelf_drops_what_is_over_then_the_oldest(clock: Clock) -> None:
     assert shelf.get("111") == 111
 
 
-def test_discarding(clock: Clock) -> None:
+def test_taking_all_that_is_wanted(clock: Clock) -> None:
     shelf: Shelf[int] = Shelf(now=clock)
-    for n in range(4):
-        shelf.put(str(n), n, until=clock.now + 1)
-    shelf.discard(lambda value: value % 2 == 0)
-    assert [shelf.get(str(n)) for n in range(4)] == [None, 1, None, 3]
+    for n in range(6):
+        shelf.put(str(n), n, until=clock.now + (1 if n == 4 else 9))
+    clock.now += 1
+    assert shelf.take(lambda value: value % 2 == 0) == [0, 2], "what is over is not there"
+    assert [shelf.get(str(n)) for n in range(6)] == [None, 1, None, 3, None, 5]
+    assert shelf.take(lambda value: value % 2 == 0) == []
 
 
 def test_of_many_threads_one_takes_it(clock: Clock) -> None:

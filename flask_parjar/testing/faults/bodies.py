@@ -33,7 +33,7 @@ def oversized(answer: Answer) -> None:
 
 def error(answer: Answer, code: str, *, status: int = 400) -> None:
     """Answer with an OAuth error."""
-    answer.status = status
+    answer.status, answer.body = status, None
     answer.members = {"error": code, "error_description": f"A fault of the provider: {code}."}
 
 

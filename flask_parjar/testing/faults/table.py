@@ -14,9 +14,13 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
-#: The places where something leaves: an ``IDTokenDraft`` at ``id_token``, an
-#: ``AuthorizationAnswer`` at ``response``, an ``Answer`` at the others.
-Seam = Literal["metadata", "jwks", "par", "response", "token", "id_token", "userinfo"]
+#: The places where something leaves: an ``IDTokenDraft`` at ``id_token`` and ``refresh_id_token``,
+#: an ``AuthorizationAnswer`` at ``response``, an ``Answer`` at the others. What is refreshed leaves
+#: by ``token`` and ``id_token`` too.
+Seam = Literal[
+    "metadata", "jwks", "par", "response", "token", "id_token", "userinfo",
+    "refresh", "refresh_id_token", "revocation",
+]  # fmt: skip
 Act = Callable[[Any], None]
 A = TypeVar("A", bound=Act)
 
