@@ -12,8 +12,16 @@ from typing import Any
 from flask import Flask, Response, render_template, session
 
 import flask_parjar
-from flask_parjar import ParJar, current_user, logged_in, login_required, scopes_required
+from flask_parjar import (
+    ParJar,
+    current_user,
+    logged_in,
+    login_required,
+    scopes_required,
+    step_up_required,
+)
 
+from .tokens import add_tokens
 from .wire import Wire
 
 parjar = ParJar()
@@ -26,11 +34,13 @@ def create_app(defaults: Mapping[str, Any] | None = None) -> Flask:
     app.config["SESSION_COOKIE_NAME"] = "example_site"
     app.config.from_mapping(defaults or {})
     app.config.from_prefixed_env()  # FLASK_SECRET_KEY, FLASK_PARJAR_ISSUER, …
+    app.config.setdefault("EXAMPLE_ACR", "mfa")  # the provider's word for a stronger login
     if not app.secret_key:
         app.secret_key = secrets.token_bytes(32)  # who is logged in now is logged out by a restart
 
     parjar.init_app(app)
     Wire(app)
+    add_tokens(app, parjar)
     logged_in.connect(remember_when, app)
     app.add_template_filter(ago)
     app.after_request(keep_private)
@@ -50,6 +60,11 @@ def create_app(defaults: Mapping[str, Any] | None = None) -> Flask:
     @scopes_required("reports:read")
     def reports() -> str:
         return render_template("reports.html", versions=versions())
+
+    @app.get("/transfer")
+    @step_up_required(acr=app.config["EXAMPLE_ACR"])
+    def transfer() -> str:
+        return render_template("transfer.html")
 
     @app.get("/api/me")
     @login_required

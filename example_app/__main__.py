@@ -18,7 +18,9 @@ from flask_parjar.testing import DevProvider
 from . import create_app
 
 HOST = "127.0.0.1"
-SCOPES = "openid profile email reports:read"
+SCOPES = "openid profile email reports:read offline_access"
+STORE = {"PARJAR_STORE": "memory"}  # one process, and it may forget; the environment wins
+TOKEN_SECONDS = 60  # so short that one can watch a renewal
 
 
 def main() -> int:
@@ -46,7 +48,7 @@ def serve(port: int, provider_port: int, running: ExitStack) -> None:
     port = free_port(port)
     site = f"http://{HOST}:{port}"
     if {"FLASK_PARJAR_ISSUER", "FLASK_PARJAR_PROVIDERS"} & os.environ.keys():
-        app = create_app()
+        app = create_app(STORE)
     else:
         app = with_own_provider(site, free_port(provider_port), running)
     server = running.enter_context(make_server(HOST, port, app, threaded=True))
@@ -57,19 +59,30 @@ def serve(port: int, provider_port: int, running: ExitStack) -> None:
 def with_own_provider(site: str, port: int, running: ExitStack) -> Flask:
     """Make the site and the provider that it logs in at; the provider serves from now on."""
     provider = DevProvider(f"http://{HOST}:{port}")
-    app = create_app(provider.config(client_id="example-site", PARJAR_SCOPES=SCOPES))
+    provider.access_token_seconds = TOKEN_SECONDS
+    app = create_app(
+        provider.config(
+            client_id="example-site",
+            PARJAR_SCOPES=SCOPES,
+            EXAMPLE_SIGN_OUT_URL=provider.metadata["end_session_endpoint"],
+            **STORE,
+        )
+    )
     callbacks, homes = [], []
     for base_url in (site, site.replace(HOST, "localhost")):  # people type either
         with app.test_request_context(base_url=base_url):
             callbacks.append(url_for("parjar.callback", _external=True))
             homes.append(url_for("home", _external=True))
-            keys = url_for("parjar.jwks", _external=True)
+    with app.test_request_context(base_url=site):
+        keys = url_for("parjar.jwks", _external=True)
+        notices = url_for("parjar.backchannel_logout", _external=True)
     provider.register(
         client_id=app.config["PARJAR_CLIENT_ID"],
         client_name="The example site",
         redirect_uris=callbacks,
         post_logout_redirect_uris=homes,
         jwks_uri=keys,
+        backchannel_logout_uri=notices,
         scope=app.config["PARJAR_SCOPES"],
     )
     running.enter_context(provider.running())

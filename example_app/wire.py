@@ -27,6 +27,7 @@ from flask_parjar import (
     login_failed,
     login_started,
     provider_called,
+    tokens_refreshed,
 )
 
 MAX_BROWSERS = 100
@@ -53,6 +54,11 @@ CALLS: Mapping[str, tuple[str, str, str]] = {
         "The code is exchanged for tokens",
         "Worth something only with the code_verifier, which never left this site until now.",
         "RFC 6749, RFC 7636",
+    ),
+    "refresh": (
+        "The tokens are renewed",
+        "The access token was near its end, and somebody asked for it. Nobody had to log in.",
+        "RFC 6749 section 6",
     ),
     "jwks": (
         "The provider's public keys are fetched",
@@ -105,10 +111,12 @@ class Login:
     """One login as far as it got.
 
     :param state: the ``state`` of its request, cut short: what its answer is known by.
+    :param whole: how many of its steps are those of the login; what follows came after it.
     """
 
     state: object = None
     steps: tuple[Step, ...] = ()
+    whole: int = 0
     person: str | None = None
     failure: str | None = None
     calls: int = 0
@@ -132,6 +140,7 @@ class Wire:
         login_started.connect(self._on_started, app)
         logged_in.connect(self._on_logged_in, app)
         login_failed.connect(self._on_failed, app)
+        tokens_refreshed.connect(self._on_refreshed, app)
         app.add_template_filter(clock)
         app.add_url_rule("/wire", "wire", self.show)
 
@@ -178,6 +187,7 @@ class Wire:
         steps += [_prove(told["id_token"], told["checks"]), _welcome(identity)]
         _count(login, calls)
         login.steps += tuple(steps)
+        login.whole = len(login.steps)
         login.person = identity.name
         self._keep(login)
 
@@ -190,6 +200,15 @@ class Wire:
         login.steps += (*steps, *map(_call, calls), _fail(error))
         login.failure = error.code
         self._keep(login)
+
+    def _on_refreshed(self, app: Flask, **told: Any) -> None:
+        """Draw the last renewal below the login that it keeps alive."""
+        calls = g.pop("wire_calls", [])
+        with self._lock:
+            logins = self._browsers.get(_browser() or "", ())
+            login = next((each for each in reversed(logins) if each.person), None)
+            if login is not None:
+                login.steps = (*login.steps[: login.whole], *map(_call, calls))
 
     # What is remembered.
 
@@ -258,7 +277,8 @@ def _sign(signed: Mapping[str, Any]) -> Step:
 
 def _call(call: Mapping[str, Any]) -> Step:
     endpoint, status, received = call["endpoint"], call["status"], call["received"]
-    title, text, source = CALLS.get(endpoint, (endpoint, "", ""))
+    refreshed = call["sent"].get("grant_type") == "refresh_token"
+    title, text, source = CALLS.get("refresh" if refreshed else endpoint, (endpoint, "", ""))
     failed = bool(call["error"]) or status is None or status >= 400
     method = "POST" if call["sent"] else "GET"
     outcome = f"{status or call['error']} · {call['milliseconds']:.1f} ms"

@@ -105,6 +105,31 @@ def test_the_pages_of_the_library(demo: ExampleProcess, visit: OpenVisit, look: 
     window.end(expected_on_console=("/callback: Failed to load", "/reports: Failed to load"))
 
 
+@pytest.mark.parametrize("look", LOOKS, ids=str)
+def test_a_stronger_login_and_a_logout_that_begins_at_the_provider(
+    demo: ExampleProcess, visit: OpenVisit, look: Look
+) -> None:
+    window = visit(demo.url, look=look, name="tokens")
+    page = window.page
+    window.open("/tokens")
+    sign_in(window)
+    page.get_by_role("link", name="Open it").click()
+    page.get_by_role("button", name="Ada Lovelace").click()  # who is asked for a second factor
+    page.wait_for_url(f"{demo.url}/transfer")
+    expect(page.get_by_role("main")).to_contain_text("otp")
+    window.look_at("1-transfer")
+
+    page.get_by_role("link", name="Tokens").click()
+    with window.context.expect_page() as opened:
+        page.get_by_role("link", name="Go there").click()
+    there = opened.value
+    there.get_by_role("button", name="Sign out", exact=True).click()
+    expect(there.get_by_role("heading", level=1)).to_have_text("Signed out")
+    page.reload()
+    page.wait_for_url(f"{demo.provider_url}/**")  # nobody is logged in at the site any more
+    window.end()
+
+
 def test_a_login_by_the_keyboard_alone(demo: ExampleProcess, visit: OpenVisit) -> None:
     window = visit(demo.url)
     page = window.page
