@@ -49,7 +49,7 @@ def unseal(sealed: str, *, secrets: Sequence[bytes], purpose: str) -> str:
         try:
             opened = decrypt_compact(sealed, _key(secret, purpose), algorithms=_ALGORITHMS)
             return (opened.plaintext or b"").decode("utf-8")
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):  # TypeError: a header that is no header
             continue
     raise ValueError("not sealed for this purpose with a secret of ours")
 

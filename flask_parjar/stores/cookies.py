@@ -80,11 +80,8 @@ class CookieStore:
         return [self._read(key) for key in keys]
 
     def delete(self, key: str) -> None:
-        """See `Store.delete`. Whatever chunk the browser has goes, also one too many."""
-        prefix = f"{self._name}_{key}_"
-        for name in [*self._cookies, *self.changes]:
-            if name.startswith(prefix):
-                self.changes[name] = None
+        """See `Store.delete`."""
+        self._clear_cookies(key)
         self._process.delete(self._shared(key))
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -121,9 +118,16 @@ class CookieStore:
             raise StoreUnavailable(
                 "tokens_too_large", f"{len(entry)} characters, at most {CHUNK * MAX_CHUNKS}"
             )
-        self.delete(key)
+        self._clear_cookies(key)
         for number, chunk in enumerate(chunks):
             self.changes[f"{self._name}_{key}_{number}"] = chunk
+
+    def _clear_cookies(self, key: str) -> None:
+        """Let whatever chunk the browser has go, also one too many."""
+        prefix = f"{self._name}_{key}_"
+        for name in [*self._cookies, *self.changes]:
+            if name.startswith(prefix):
+                self.changes[name] = None
 
     def _shared(self, key: str) -> str:
         return f"{self._owner}:{key}"

@@ -44,15 +44,25 @@ class RedisStore:
     """
 
     def __init__(self, address: str, *, prefix: str, timeout: float) -> None:
-        self._redis: Any = redis.Redis.from_url(
-            address,
-            decode_responses=True,
-            socket_timeout=timeout,
-            socket_connect_timeout=timeout,
-            # A connection that Redis closed while nobody used it is opened once more; a Redis that
-            # is slow is not asked twice.
-            retry=Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,)),
-        )
+        # A connection that Redis closed while nobody used it is opened once more; a Redis that is
+        # slow is not asked twice.
+        retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
+        try:
+            self._redis: Any = redis.Redis.from_url(
+                address,
+                decode_responses=True,
+                socket_timeout=timeout,
+                socket_connect_timeout=timeout,
+                retry=retry,
+            )
+            pool = self._redis.connection_pool
+            pool.connection_class(**pool.connection_kwargs)  # refuses an option that there is not
+        except (ValueError, TypeError, redis.RedisError):
+            # (What redis-py says may quote the password.)
+            raise ValueError(
+                "redis-py cannot read the address: are its options right, and / ? # in its "
+                "password written as %2F %3F %23?"
+            ) from None
         self._prefix = prefix
 
     def put(self, key: str, value: str, *, ttl: int) -> None:

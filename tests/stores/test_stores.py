@@ -1,0 +1,896 @@
+"""One suite that every store passes, and what each of them does besides."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+import redis
+import trustme
+
+from flask_parjar.errors import StoreUnavailable
+from flask_parjar.stores import CookieStore, MemoryStore, Store, open_store
+from flask_parjar.stores.cookies import CHUNK, MAX_CHUNKS
+from flask_parjar.stores.redis import RedisStore
+from tests.provider.raw_server import raw_server
+from tests.redis_process import RedisProcess
+
+KINDS = ("memory", "redis over TCP", "redis over a socket", "redis over TLS", "cookies")
+THREADS = 32
+NAMES = itertools.count()
+
+#: What a busy machine may add to a bound before a test calls it broken.
+SLACK = 1.0
+
+
+class Clock:
+    """Seconds that pass when told to."""
+
+    def __init__(self) -> None:
+        self.now = 1_800_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Place:
+    """Where a store is, and a way to open it once more, as another process would."""
+
+    kind: str
+    again: Callable[[], Store]
+    clock: Clock | None = None
+    address: str = ""
+    store: Store = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.store = self.again()
+
+    def let_pass(self, seconds: float) -> None:
+        if self.clock is None:
+            time.sleep(seconds + 0.05)
+        else:
+            self.clock.now += seconds
+
+
+@pytest.fixture(scope="session")
+def tls_url(tmp_path_factory: pytest.TempPathFactory, redis_process: RedisProcess) -> Iterator[str]:
+    """A Redis that speaks TLS, too; and its address, which names whom to trust."""
+    folder = tmp_path_factory.mktemp("redis-tls")
+    authority = trustme.CA()
+    certificate = authority.issue_cert("127.0.0.1")
+    authority.cert_pem.write_to_path(str(folder / "ca.pem"))
+    certificate.cert_chain_pems[0].write_to_path(str(folder / "cert.pem"))
+    certificate.private_key_pem.write_to_path(str(folder / "key.pem"))
+    if not _speaks_tls(folder):
+        pytest.skip("this redis-server was built without TLS")
+    with raw_server(lambda connection: None) as unused:
+        port = unused.port
+    options = [
+        *("--tls-port", str(port), "--tls-cert-file", str(folder / "cert.pem")),
+        *("--tls-key-file", str(folder / "key.pem"), "--tls-auth-clients", "no"),
+    ]
+    with RedisProcess(folder, *options):
+        yield f"rediss://127.0.0.1:{port}/0?ssl_ca_certs={quote(str(folder / 'ca.pem'))}"
+
+
+def _speaks_tls(folder: Path) -> bool:
+    """Whether redis-server knows the option at all (with a certificate missing, it says so)."""
+    command = ["redis-server", "--port", "0", "--tls-port", "1", "--dir", str(folder)]
+    said = subprocess.run(command, capture_output=True, text=True, timeout=30).stdout
+    return "tls-cert-file" in said
+
+
+def make_place(kind: str, request: pytest.FixtureRequest) -> Place:
+    if kind == "memory":
+        clock = Clock()
+        memory = MemoryStore(clock)
+        return Place(kind, lambda: memory, clock)
+    if kind == "cookies":
+        clock = Clock()
+        process, jar = MemoryStore(clock), dict[str, str]()
+        return Place(
+            kind,
+            lambda: CookieStore(
+                jar, name="session_parjar", owner="a", process=process, clock=clock
+            ),
+            clock,
+        )
+    if kind == "redis over TLS":
+        address = request.getfixturevalue("tls_url")
+    else:
+        server: RedisProcess = request.getfixturevalue("redis_process")
+        address = server.url if kind == "redis over TCP" else server.unix_url
+    prefix = f"parjar:{next(NAMES)}:"
+    return Place(kind, lambda: open_store(address, prefix=prefix, timeout=5), address=address)
+
+
+@pytest.fixture(params=KINDS)
+def place(request: pytest.FixtureRequest) -> Place:
+    return make_place(request.param, request)
+
+
+@pytest.fixture
+def store(place: Place) -> Store:
+    return place.store
+
+
+@pytest.fixture(params=KINDS[1:4])
+def redis_place(request: pytest.FixtureRequest) -> Place:
+    return make_place(request.param, request)
+
+
+def all_at_once(call: Callable[[int], object]) -> list[object]:
+    """Call from many threads, at one moment; what came of each."""
+    gate = threading.Barrier(THREADS)
+
+    def at_the_gate(number: int) -> object:
+        gate.wait()
+        return call(number)
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        return list(threads.map(at_the_gate, range(THREADS)))
+
+
+# What every store does.
+
+
+def test_what_was_put_is_there(store: Store) -> None:
+    store.put("a", "1", ttl=60)
+    assert list(store.get("a")) == ["1"]
+    store.put("a", "2", ttl=60)
+    assert list(store.get("a")) == ["2"]
+
+
+def test_several_keys_in_one_look(store: Store) -> None:
+    store.put("a", "1", ttl=60)
+    store.put("c", "3", ttl=60)
+    assert list(store.get("c", "b", "a", "c")) == ["3", None, "1", "3"]
+
+
+def test_what_is_not_there(store: Store) -> None:
+    assert list(store.get("a")) == [None]
+    store.delete("a")
+    assert list(store.get("a")) == [None]
+
+
+def test_what_was_deleted_is_gone(store: Store) -> None:
+    store.put("a", "1", ttl=60)
+    store.put("ab", "2", ttl=60)
+    store.delete("a")
+    assert list(store.get("a", "ab")) == [None, "2"]
+    store.put("a", "3", ttl=60)
+    assert list(store.get("a")) == ["3"]
+
+
+@pytest.mark.parametrize("value", ["", " ", "0", "x" * 5000, "a.b", "1800000000000.x"])
+def test_a_text_comes_back_as_it_was(store: Store, value: str) -> None:
+    store.put("a", value, ttl=60)
+    assert list(store.get("a")) == [value]
+
+
+def test_what_is_added_is_added_once(store: Store) -> None:
+    assert store.add("a", "1", ttl=60) is True
+    assert store.add("a", "2", ttl=60) is False
+    assert list(store.get("a")) == ["1"]
+    store.delete("a")
+    assert store.add("a", "3", ttl=60) is True
+    store.put("b", "1", ttl=60)
+    assert store.add("b", "2", ttl=60) is False
+
+
+def test_of_many_that_add_one_wins(place: Place) -> None:
+    stores = [place.again() for _ in range(THREADS)]
+    won = all_at_once(lambda number: stores[number].add("a", str(number), ttl=60))
+    assert won.count(True) == 1
+    assert won.count(False) == THREADS - 1
+    assert list(place.again().get("a")) == [str(won.index(True))]
+
+
+def test_only_what_is_expected_is_replaced(store: Store) -> None:
+    assert store.replace("a", "2", expected="1", ttl=60) is False
+    assert store.replace("a", "2", expected="", ttl=60) is False
+    assert list(store.get("a")) == [None]
+    store.put("a", "1", ttl=60)
+    assert store.replace("a", "2", expected="", ttl=60) is False
+    assert store.replace("a", "2", expected="1 ", ttl=60) is False
+    assert store.replace("a", "2", expected="1", ttl=60) is True
+    assert store.replace("a", "3", expected="1", ttl=60) is False
+    assert list(store.get("a")) == ["2"]
+
+
+def test_of_many_that_replace_one_wins(place: Place) -> None:
+    place.store.put("a", "before", ttl=60)
+    stores = [place.again() for _ in range(THREADS)]
+    won = all_at_once(
+        lambda number: stores[number].replace("a", str(number), expected="before", ttl=60)
+    )
+    assert won.count(True) == 1
+    assert list(place.again().get("a")) == [str(won.index(True))]
+
+
+def test_everything_ends(place: Place) -> None:
+    store = place.store
+    store.put("put", "1", ttl=1)
+    store.add("added", "1", ttl=1)
+    store.put("replaced", "1", ttl=60)
+    store.replace("replaced", "2", expected="1", ttl=1)
+    store.put("longer", "1", ttl=60)
+    assert list(store.get("put", "added", "replaced")) == ["1", "1", "2"]
+    place.let_pass(1)
+    assert list(store.get("put", "added", "replaced", "longer")) == [None, None, None, "1"]
+    assert list(store.keys("")) == ["longer"]
+    assert store.add("added", "2", ttl=60) is True
+    assert store.replace("put", "2", expected="1", ttl=60) is False
+
+
+def test_a_text_put_anew_has_a_new_end(place: Place) -> None:
+    place.store.put("longer", "1", ttl=1)
+    place.store.put("longer", "1", ttl=60)
+    place.store.put("shorter", "1", ttl=60)
+    place.store.put("shorter", "1", ttl=1)
+    place.let_pass(1)
+    assert list(place.store.get("longer", "shorter")) == ["1", None]
+
+
+def test_keys_that_begin_so(store: Store) -> None:
+    for key in ("session:a:1", "session:a:2", "session:b:1", "sessions", "tokens:session:a:"):
+        store.put(key, "x", ttl=60)
+    assert sorted(store.keys("session:a:")) == ["session:a:1", "session:a:2"]
+    assert sorted(store.keys("session:")) == ["session:a:1", "session:a:2", "session:b:1"]
+    assert list(store.keys("x")) == []
+    assert len(list(store.keys(""))) == 5
+
+
+@pytest.mark.parametrize("odd", ["*", "?", "[", "]", "[a-z]", "[^x]", "\\", "\\*", "^", ".*", "ü"])
+def test_a_prefix_is_no_pattern(store: Store, odd: str) -> None:
+    for key in (f"k{odd}1", "kb1", "k1", "kbb1", "kx1"):
+        store.put(key, "x", ttl=60)
+    assert list(store.keys(f"k{odd}")) == [f"k{odd}1"]
+    assert list(store.get(f"k{odd}1")) == ["x"]
+    store.delete(f"k{odd}1")
+    assert sorted(store.keys("k")) == ["k1", "kb1", "kbb1", "kx1"]
+
+
+# Locks.
+
+
+def test_a_lock_lets_one_at_a_time_go_on(place: Place) -> None:
+    inside, most = 0, 0
+
+    def work(number: int) -> None:
+        nonlocal inside, most
+        with stores[number].lock("work", ttl=60, wait=30):
+            inside += 1
+            most = max(most, inside)
+            time.sleep(0.002)
+            inside -= 1
+
+    stores = [place.again() for _ in range(THREADS)]
+    all_at_once(work)
+    assert (inside, most) == (0, 1)
+
+
+def test_who_waits_for_a_lock_gets_it(place: Place) -> None:
+    first, second = place.store, place.again()
+    order, held = list[str](), threading.Event()
+
+    def hold() -> None:
+        with first.lock("work", ttl=60, wait=0):
+            held.set()
+            time.sleep(0.2)
+            order.append("first")
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(5)
+    with second.lock("work", ttl=60, wait=10):
+        order.append("second")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_who_waits_in_vain_is_told_so(place: Place) -> None:
+    with place.store.lock("work", ttl=60, wait=0):
+        began = time.monotonic()
+        with (
+            pytest.raises(StoreUnavailable) as caught,
+            place.again().lock("work", ttl=60, wait=0.2),
+        ):
+            pytest.fail("two at a time")
+        waited = time.monotonic() - began
+        assert (caught.value.code, caught.value.detail) == ("store_busy", "waited 0.2 s")
+        assert 0.2 <= waited < 0.2 + SLACK
+        with place.again().lock("another", ttl=60, wait=0):
+            pass  # one lock is not the other
+
+
+def test_a_lock_opens_when_its_holder_fails(place: Place) -> None:
+    with pytest.raises(KeyError), place.store.lock("work", ttl=60, wait=0):
+        raise KeyError
+    with place.again().lock("work", ttl=60, wait=0):
+        pass
+
+
+def test_a_lock_is_no_text(place: Place) -> None:
+    with place.store.lock("work", ttl=60, wait=0):
+        assert place.store.add("work", "1", ttl=60)
+    assert list(place.store.get("work")) == ["1"]
+    assert list(place.store.keys("")) == ["work"]
+
+
+# Memory.
+
+
+def test_memory_does_not_grow_with_what_has_ended() -> None:
+    clock = Clock()
+    store = MemoryStore(clock)
+    with store.lock("held", ttl=1, wait=0):
+        for number in range(5000):
+            store.put(str(number), "x", ttl=1)
+            clock.now += 1
+        assert len(store._entries) < 1100
+    with store.lock("held", ttl=1, wait=0):
+        pass
+
+
+# Redis.
+
+
+def test_a_lock_opens_by_itself_when_its_holder_has_died(redis_place: Place) -> None:
+    dead = redis_place.again().lock("work", ttl=1, wait=0)
+    dead.__enter__()
+    began = time.monotonic()
+    with redis_place.store.lock("work", ttl=60, wait=10):
+        assert 0.5 < time.monotonic() - began < 1 + SLACK
+        # The first was not dead after all: it opens nobody else's lock.
+        dead.__exit__(None, None, None)
+        with pytest.raises(StoreUnavailable), redis_place.again().lock("work", ttl=60, wait=0):
+            pytest.fail("two at a time")
+
+
+def test_nothing_stays_in_redis_for_ever(redis_process: RedisProcess) -> None:
+    with redis_process.client() as client:
+        before = set(client.scan_iter())
+        store = open_store(redis_process.url, prefix=f"parjar:{next(NAMES)}:", timeout=5)
+        store.put("put", "1", ttl=60)
+        store.add("added", "1", ttl=60)
+        store.put("replaced", "1", ttl=60)
+        store.replace("replaced", "2", expected="1", ttl=60)
+        with store.lock("work", ttl=60, wait=0):
+            names = set(client.scan_iter()) - before
+            assert len(names) == 4
+            assert all(0 < client.ttl(name) <= 60 for name in names)
+        assert len(set(client.scan_iter()) - before) == 3
+
+
+def test_no_test_has_left_anything_in_redis_for_ever(redis_process: RedisProcess) -> None:
+    with redis_process.client() as client:
+        assert [name for name in client.scan_iter() if client.ttl(name) == -1] == []
+
+
+def test_two_apps_on_one_server_never_meet(redis_process: RedisProcess) -> None:
+    names = next(NAMES)
+    one, other = (
+        open_store(redis_process.url, prefix=f"parjar:{names}:{app}:", timeout=5)
+        for app in ("*", "b")
+    )
+    other.put("a", "theirs", ttl=60)
+    assert list(one.get("a")) == [None]
+    assert one.add("a", "ours", ttl=60)
+    assert not one.replace("a", "x", expected="theirs", ttl=60)
+    assert list(one.keys("")) == ["a"]
+    with one.lock("work", ttl=60, wait=0), other.lock("work", ttl=60, wait=0):
+        pass
+    one.delete("a")
+    assert list(other.get("a")) == ["theirs"]
+    with redis_process.client() as client:
+        assert [*client.scan_iter(f"parjar:{names}:*")] == [f"parjar:{names}:b:a"]
+
+
+CALLS: dict[str, Callable[[Store], object]] = {
+    "put": lambda store: store.put("a", "1", ttl=60),
+    "add": lambda store: store.add("a", "1", ttl=60),
+    "replace": lambda store: store.replace("a", "1", expected="0", ttl=60),
+    "get": lambda store: store.get("a", "b"),
+    "delete": lambda store: store.delete("a"),
+    "keys": lambda store: list(store.keys("a")),
+    "lock": lambda store: store.lock("a", ttl=60, wait=0).__enter__(),
+}
+
+
+def unreachable(store: Store, call: str) -> BaseException:
+    """Expect the one error that leaves a store, and give what was behind it."""
+    with pytest.raises(StoreUnavailable) as caught:
+        CALLS[call](store)
+    error = caught.value
+    assert type(error) is StoreUnavailable
+    assert error.code == "store_unreachable"
+    assert error.__cause__ is not None
+    assert error.detail == f"Redis: {type(error.__cause__).__name__}"
+    return error.__cause__
+
+
+@pytest.fixture(scope="module")
+def away(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess]:
+    """A Redis that was there when the store was opened, and is no more."""
+    process = RedisProcess(tmp_path_factory.mktemp("away"))
+    yield process
+    process.stop()
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("tcp", [True, False])
+def test_redis_is_away(away: RedisProcess, call: str, tcp: bool) -> None:
+    away.start()
+    address = away.url if tcp else away.unix_url
+    store = open_store(address, prefix="x:", timeout=2)
+    store.put("b", "1", ttl=60)
+    away.stop()
+    began = time.monotonic()
+    assert isinstance(unreachable(store, call), redis.ConnectionError)
+    fresh = open_store(address, prefix="x:", timeout=2)
+    assert isinstance(unreachable(fresh, call), redis.ConnectionError)
+    assert time.monotonic() - began < 2
+    away.start()
+    assert list(store.get("b")) == [None]  # it comes back by itself, as empty as Redis is
+    away.stop()
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("tcp", [True, False])
+def test_redis_hangs(tmp_path: Path, call: str, tcp: bool) -> None:
+    with RedisProcess(tmp_path) as server:
+        address = server.url if tcp else server.unix_url
+        store = open_store(address, prefix="x:", timeout=0.5)
+        fresh = open_store(address, prefix="x:", timeout=0.5)
+        store.put("b", "1", ttl=60)
+        server.pause()
+        for each in (store, fresh):
+            began = time.monotonic()
+            assert isinstance(unreachable(each, call), redis.TimeoutError)
+            assert 0.5 <= time.monotonic() - began < 0.95  # one time-out, and not two
+        server.resume()
+        assert list(store.get("b")) == ["1"]
+        assert list(fresh.get("b")) == ["1"]
+
+
+def test_a_redis_that_hangs_is_asked_once() -> None:
+    """It answers the greeting, and never the question."""
+    asked: list[bytes] = []
+
+    def script(connection: socket.socket) -> None:
+        while received := connection.recv(65536):
+            if b"MGET" in received:
+                asked.append(received)
+                continue
+            connection.sendall(b"+OK\r\n" * received.count(b"*"))
+
+    with raw_server(script) as server:
+        store = open_store(
+            f"redis://127.0.0.1:{server.port}/0?protocol=2", prefix="x:", timeout=0.3
+        )
+        began = time.monotonic()
+        assert isinstance(unreachable(store, "get"), redis.TimeoutError)
+        assert time.monotonic() - began < 0.3 + SLACK
+        assert (len(asked), server.connections) == (1, 1)
+
+
+def test_a_host_that_takes_no_connection_is_waited_for_once() -> None:
+    """Nobody accepts, and so many wait already that the kernel lets no more in."""
+    with contextlib.ExitStack() as stack:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        port = listener.getsockname()[1]
+        for _ in range(8):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        store = open_store(f"redis://127.0.0.1:{port}/0", prefix="x:", timeout=0.5)
+        began = time.monotonic()
+        assert isinstance(unreachable(store, "get"), redis.TimeoutError)
+        assert 0.5 <= time.monotonic() - began < 0.95
+
+
+def test_a_connection_that_redis_closed_meanwhile_is_opened_again(
+    redis_process: RedisProcess,
+) -> None:
+    store = open_store(redis_process.url, prefix=f"parjar:{next(NAMES)}:", timeout=5)
+    store.put("a", "1", ttl=60)
+    with redis_process.client() as client:
+        for other in client.client_list():
+            if other["id"] != str(client.client_id()):
+                client.client_kill_filter(_id=other["id"])
+    assert list(store.get("a")) == ["1"]
+
+
+@pytest.mark.parametrize("answer", [b"-ERR no\r\n", b"HTTP/1.1 400 Bad\r\n\r\n", b"\xff\xff", b""])
+def test_what_is_no_redis(answer: bytes) -> None:
+    def script(connection: socket.socket) -> None:
+        connection.recv(65536)
+        connection.sendall(answer)
+
+    with raw_server(script) as server:
+        store = open_store(f"redis://127.0.0.1:{server.port}/0", prefix="x:", timeout=0.5)
+        assert isinstance(unreachable(store, "get"), redis.RedisError)
+
+
+def test_redis_is_full(tmp_path: Path) -> None:
+    with RedisProcess(tmp_path, "--maxmemory-policy", "noeviction") as server:
+        store = open_store(server.url, prefix="x:", timeout=5)
+        store.put("a", "0", ttl=60)
+        with server.client() as client:
+            client.set("filling", "x" * 3_000_000)
+            client.config_set("maxmemory", "1mb")
+        for call in ("put", "add", "replace", "lock"):
+            assert isinstance(unreachable(store, call), redis.ResponseError), call
+        assert list(store.get("a")) == ["0"]  # what is there can still be read, and deleted
+        store.delete("a")
+        assert list(store.get("a")) == [None]
+
+
+def test_redis_wants_a_password(tmp_path: Path) -> None:
+    with RedisProcess(tmp_path) as server:
+        with server.client() as client:
+            client.config_set("requirepass", "of-the-tests")
+        nobody = open_store(server.url, prefix="x:", timeout=5)
+        assert isinstance(unreachable(nobody, "get"), redis.RedisError)
+        wrong = f"redis://:wrong-password@127.0.0.1:{server.port}/0"
+        with pytest.raises(StoreUnavailable) as caught:
+            open_store(wrong, prefix="x:", timeout=5).get("a")
+        assert "wrong-password" not in f"{caught.value} {caught.value.detail}"
+        right = f"redis://:of-the-tests@127.0.0.1:{server.port}/0"
+        assert list(open_store(right, prefix="x:", timeout=5).get("a")) == [None]
+
+
+def test_tls_is_verified(tls_url: str) -> None:
+    """Without our authority's certificate, nobody is spoken to."""
+    store = open_store(tls_url.partition("?")[0], prefix="x:", timeout=5)
+    cause = unreachable(store, "get")
+    assert isinstance(cause, redis.ConnectionError)
+
+
+def test_a_lock_whose_redis_went_away_expires(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whoever held it has done its work: that is not taken back."""
+    done = False
+    with RedisProcess(tmp_path) as server:
+        store = open_store(server.url, prefix="x:", timeout=5)
+        with caplog.at_level(logging.WARNING), store.lock("work", ttl=60, wait=0):
+            server.stop()
+            done = True
+    assert done
+    assert caplog.messages == ["a lock was left to expire: Redis: ConnectionError"]
+
+
+# Cookies.
+
+NAME = "session_parjar"
+
+
+class Browser:
+    """Keeps the cookies that answers set."""
+
+    def __init__(self, owner: str = "a", process: MemoryStore | None = None) -> None:
+        self.clock = Clock()
+        self.process = process or MemoryStore(self.clock)
+        self.owner = owner
+        self.jar: dict[str, str] = {}
+
+    def request(
+        self, jar: dict[str, str] | None = None, process: Store | None = None
+    ) -> CookieStore:
+        return CookieStore(
+            dict(self.jar if jar is None else jar),
+            name=NAME,
+            owner=self.owner,
+            process=process or self.process,
+            clock=self.clock,
+        )
+
+    def take(self, answered: CookieStore) -> None:
+        for name, value in answered.changes.items():
+            if value is None:
+                self.jar.pop(name, None)
+            else:
+                self.jar[name] = value
+
+    def elsewhere(self, jar: dict[str, str] | None = None) -> CookieStore:
+        """A request that another process answers."""
+        return self.request(jar, MemoryStore(self.clock))
+
+
+@pytest.fixture
+def browser() -> Browser:
+    return Browser()
+
+
+#: The end of what is put, and its point: 1,800,000,060,000 and a dot.
+HEAD = 14
+
+
+@pytest.mark.parametrize(
+    ("length", "chunks"),
+    [
+        (0, [HEAD]),
+        (CHUNK - HEAD - 1, [CHUNK - 1]),
+        (CHUNK - HEAD, [CHUNK]),
+        (CHUNK - HEAD + 1, [CHUNK, 1]),
+        (2999, [CHUNK, 13]),
+        (2 * CHUNK - HEAD, [CHUNK, CHUNK]),
+    ],
+)
+def test_a_text_in_as_many_cookies_as_it_needs(
+    browser: Browser, length: int, chunks: list[int]
+) -> None:
+    assert (CHUNK, MAX_CHUNKS) == (3000, 2)
+    value = "".join(str(number % 10) for number in range(length))
+    request = browser.request()
+    request.put("tokens", value, ttl=60)
+    assert list(request.get("tokens")) == [value]
+    browser.take(request)
+    assert [len(browser.jar[f"{NAME}_tokens_{number}"]) for number in range(len(chunks))] == chunks
+    assert len(browser.jar) == len(chunks)
+    later = browser.elsewhere()
+    assert list(later.get("tokens")) == [value]
+    assert later.changes == {}  # what the browser has need not be set again
+
+
+@pytest.mark.parametrize("length", [2 * CHUNK - HEAD + 1, 6000, 100_000])
+def test_what_is_too_large_is_refused_before_anything_is_changed(
+    browser: Browser, length: int
+) -> None:
+    request = browser.request()
+    request.put("tokens", "before", ttl=60)
+    browser.take(request)
+    request = browser.request()
+    with pytest.raises(StoreUnavailable) as caught:
+        request.put("tokens", "x" * length, ttl=60)
+    assert caught.value.code == "tokens_too_large"
+    assert caught.value.detail == f"{length + HEAD} characters, at most 6000"
+    assert request.changes == {}
+    assert list(request.get("tokens")) == ["before"]
+    with pytest.raises(StoreUnavailable):
+        request.replace("tokens", "x" * length, expected="before", ttl=60)
+    with pytest.raises(StoreUnavailable):
+        browser.request({}).add("other", "x" * length, ttl=60)
+    assert list(browser.request().get("tokens", "other")) == ["before", None]
+
+
+def test_a_shorter_text_takes_the_old_chunks_away(browser: Browser) -> None:
+    request = browser.request()
+    request.put("tokens", "x" * 5000, ttl=60)
+    browser.take(request)
+    request = browser.request()
+    request.put("tokens", "y", ttl=60)
+    assert request.changes[f"{NAME}_tokens_1"] is None
+    browser.take(request)
+    assert list(browser.elsewhere().get("tokens")) == ["y"]
+    assert list(browser.jar) == [f"{NAME}_tokens_0"]
+
+
+def test_deleting_takes_every_chunk_away_also_one_that_we_never_set(browser: Browser) -> None:
+    request = browser.request()
+    request.put("tokens", "x" * 5000, ttl=60)
+    request.put("tokens2", "y", ttl=60)
+    browser.take(request)
+    browser.jar[f"{NAME}_tokens_7"] = "z"
+    browser.jar["session"] = "of the app"
+    request = browser.request()
+    request.delete("tokens")
+    browser.take(request)
+    assert sorted(browser.jar) == ["session", f"{NAME}_tokens2_0"]
+    assert list(browser.request().get("tokens", "tokens2")) == [None, "y"]
+
+
+def stored(browser: Browser, length: int = 5000) -> dict[str, str]:
+    request = browser.request()
+    request.put("tokens", "x" * length, ttl=600)
+    browser.take(request)
+    return browser.jar
+
+
+def test_chunks_that_are_not_all_there(browser: Browser) -> None:
+    jar = stored(browser)
+    second = {f"{NAME}_tokens_1": jar[f"{NAME}_tokens_1"]}
+    empty = {f"{NAME}_tokens_0": "", **second}
+    for brought in (second, empty):
+        request = browser.elsewhere(brought)
+        assert list(request.get("tokens")) == [None]
+    # Without its end, a text is another one: that is for the seal to find.
+    first = browser.elsewhere({f"{NAME}_tokens_0": jar[f"{NAME}_tokens_0"]})
+    assert list(first.get("tokens")) == ["x" * (CHUNK - HEAD)]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_chunk_that_is_longer_than_any_of_ours(browser: Browser, number: int) -> None:
+    jar = stored(browser, 2 * CHUNK - HEAD)
+    assert list(browser.elsewhere().get("tokens")) == ["x" * (2 * CHUNK - HEAD)]
+    jar[f"{NAME}_tokens_{number}"] += "x"
+    assert list(browser.elsewhere().get("tokens")) == [None]
+
+
+def test_500_cookies_of_a_stranger(browser: Browser) -> None:
+    junk = {f"{NAME}_tokens_{number}": "x" * CHUNK for number in range(2, 500)}
+    junk |= {f"{NAME}_tokens_{odd}": "x" for odd in ("", "-1", "00", "٠", "a", "0_0")}
+    request = browser.elsewhere(stored(browser) | junk)
+    assert list(request.get("tokens")) == ["x" * 5000]
+    assert list(request.keys("tok")) == ["tokens"]
+    request = browser.elsewhere(junk)
+    assert list(request.get("tokens")) == [None]
+    assert list(request.keys("")) == []
+    request.put("tokens", "y", ttl=60)
+    browser.jar = dict(junk)
+    browser.take(request)
+    assert browser.jar == {f"{NAME}_tokens_0": "1800000060000.y"}
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "",
+        ".",
+        "x",
+        ".x",
+        "x.x",
+        "-1800000060000.x",
+        "+1800000060000.x",
+        " 1800000060000.x",
+        "1800000060000 .x",
+        "1_800_000_060_000.x",
+        "1800000060000e1.x",
+        "١٨٠٠٠٠٠٠٦٠٠٠٠.x",
+        "0x1a.x",
+        "0.x",
+        "1800000000000.x",
+        "9" * 16 + ".x",
+        "9" * 2900 + ".x",
+    ],
+)
+def test_an_end_that_we_never_write(browser: Browser, entry: str) -> None:
+    """Or one that is over. Huge numbers are not even read."""
+    request = browser.elsewhere({f"{NAME}_tokens_0": entry})
+    assert list(request.get("tokens")) == [None]
+    assert request.add("tokens", "y", ttl=60)
+
+
+def test_an_end_that_was_tampered_with_is_the_browsers_own(browser: Browser) -> None:
+    """It keeps its own text longer; what is in there has an end of its own, and is sealed."""
+    jar = stored(browser, 5)
+    jar[f"{NAME}_tokens_0"] = "9" * 15 + ".forged"
+    assert list(browser.request().get("tokens")) == ["forged"]
+    assert list(Browser("b", browser.process).request().get("tokens")) == [None]
+
+
+def test_one_browser_never_has_what_another_wrote() -> None:
+    ada = Browser("ada")
+    bob = Browser("bob", ada.process)
+    ada.request().put("tokens", "hers", ttl=60)
+    request = bob.request()
+    assert list(request.get("tokens")) == [None]
+    assert request.changes == {}
+    assert list(request.keys("")) == []
+    bob.request().put("tokens", "his", ttl=60)
+    bob.request().delete("tokens")
+    assert list(ada.request().get("tokens")) == ["hers"]
+    with ada.request().lock("work", ttl=60, wait=0), bob.request().lock("work", ttl=60, wait=0):
+        pass
+
+
+def test_a_request_that_was_under_way_learns_of_a_write(browser: Browser) -> None:
+    """And its answer, which may come last, sets the newer text as well."""
+    stored(browser, 5)
+    browser.clock.now += 1
+    first, second, third = (browser.request() for _ in range(3))
+    assert list(second.get("tokens")) == ["xxxxx"]
+    assert first.replace("tokens", "newer", expected="xxxxx", ttl=600)
+    assert list(second.get("tokens")) == ["newer"]
+    assert not second.replace("tokens", "other", expected="xxxxx", ttl=600)
+    assert list(third.get("tokens")) == ["newer"]
+    assert (
+        third.changes
+        == second.changes
+        == first.changes
+        == {f"{NAME}_tokens_0": "1800000601000.newer"}
+    )
+
+
+def test_a_write_is_known_for_a_minute(browser: Browser) -> None:
+    jar = dict(stored(browser, 5))
+    browser.clock.now += 1
+    browser.request().put("tokens", "newer", ttl=600)
+    browser.clock.now += 59
+    assert list(browser.request(jar).get("tokens")) == ["newer"]
+    browser.clock.now += 1
+    assert list(browser.request(jar).get("tokens")) == ["xxxxx"]
+
+
+def test_of_the_browsers_text_and_the_process_the_newer_one_counts(browser: Browser) -> None:
+    """Another process wrote what the browser brings here."""
+    stored(browser, 5)
+    browser.clock.now += 1
+    other = browser.elsewhere()
+    other.put("tokens", "newer", ttl=600)
+    browser.take(other)
+    request = browser.request()
+    assert list(request.get("tokens")) == ["newer"]
+    assert request.changes == {}
+
+
+def test_a_text_ends_in_the_cookie_too(browser: Browser) -> None:
+    stored(browser, 5)
+    browser.clock.now += 599.99
+    assert list(browser.elsewhere().get("tokens")) == ["xxxxx"]
+    browser.clock.now += 0.01
+    assert list(browser.elsewhere().get("tokens")) == [None]
+
+
+def test_keys_of_one_request(browser: Browser) -> None:
+    stored(browser)
+    request = browser.request()
+    request.put("tokens_of_b", "y", ttl=60)
+    request.put("pause", "1", ttl=5)
+    assert sorted(request.keys("tokens")) == ["tokens", "tokens_of_b"]
+    request.delete("pause")
+    assert list(request.keys("p")) == []
+
+
+# Opening one.
+
+
+def test_memory_is_opened() -> None:
+    assert isinstance(open_store("memory", prefix="x", timeout=1), MemoryStore)
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://127.0.0.1:1/0", "rediss://127.0.0.1:1/0", "unix:///nowhere/redis.sock"]
+)
+def test_redis_is_opened_while_it_is_away(address: str) -> None:
+    store = open_store(address, prefix="x", timeout=1)
+    assert isinstance(store, RedisStore)
+    unreachable(store, "get")
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "redis",
+        "Memory",
+        "memcached://localhost",
+        "http://localhost",
+        "redis://localhost:port/0",
+        "redis://localhost:99999/0",
+        "redis://localhost/0?socket_timeout=soon",
+    ],
+)
+def test_an_address_that_cannot_be_read(address: str) -> None:
+    with pytest.raises(ValueError):
+        open_store(address, prefix="x", timeout=1)
+
+
+def test_redis_py_is_not_installed() -> None:
+    program = (
+        "import sys; sys.modules['redis'] = None\n"
+        "from flask_parjar.stores import open_store\n"
+        "open_store('memory', prefix='x', timeout=1)\n"
+        "try: open_store('redis://localhost', prefix='x', timeout=1)\n"
+        "except ValueError as error: print(error)"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60
+    )
+    assert child.stderr == ""
+    assert child.stdout == "redis-py is not installed: pip install 'Flask-ParJar[redis]'\n"
