@@ -73,6 +73,17 @@ def tell_logged_out(identity: Identity) -> None:
     signals.tell(signals.logged_out, this_app(), {"identity": identity})
 
 
+def tell_tokens_refreshed(identity: Identity) -> None:
+    """Tell that somebody's tokens were renewed without a login."""
+    signals.tell(signals.tokens_refreshed, this_app(), {"identity": identity})
+
+
+def tell_tokens_ended(identity: Identity, error: ParJarError) -> None:
+    """Tell that somebody must log in again, because their tokens cannot be renewed."""
+    said = {"provider": identity.provider, "error": error, "response": {}}
+    signals.tell(signals.login_failed, this_app(), said)
+
+
 def this_app() -> Flask:
     """The app itself, as the sender of signals (blinker compares by identity)."""
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]

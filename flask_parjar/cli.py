@@ -51,7 +51,7 @@ def dev_provider(site: str) -> None:
 @click.argument("subject", required=False)
 @click.option("--provider", "name", help="Of this provider alone, by its name in PARJAR_PROVIDERS.")
 @click.option("--end", is_flag=True, help="End the subject's sessions, wherever they are.")
-def sessions(subject: str | None, name: str | None, end: bool) -> None:
+def list_sessions(subject: str | None, name: str | None, end: bool) -> None:
     """List who is logged in, or the sessions of one SUBJECT (the sub); with --end, end them.
 
     It can do so where PARJAR_STORE is one that all processes share.
@@ -83,4 +83,5 @@ def sessions(subject: str | None, name: str | None, end: bool) -> None:
     for session in sorted(found, key=lambda each: each.logged_in_at):
         began = datetime.fromtimestamp(session.logged_in_at, timezone.utc)
         click.echo(f"{began:%Y-%m-%d %H:%M:%S} UTC  {session.provider}  {session.subject}")
-    click.echo(f"{len(found)} sessions {'ended' if end else 'open'}")
+    sessions = "1 session" if len(found) == 1 else f"{len(found)} sessions"
+    click.echo(f"{sessions} {'ended' if end else 'open'}")

@@ -257,7 +257,8 @@ CODES: Mapping[str, Code] = {
         401,
         "Your login has ended. Please log in again.",
         "There is no live token: it expired and the provider gave no refresh token (is "
-        "offline_access among PARJAR_SCOPES?), or PARJAR_STORE lost it.",
+        "offline_access among PARJAR_SCOPES? some want prompt=consent too, in "
+        "PARJAR_AUTHORIZATION_PARAMS), or PARJAR_STORE lost it.",
     ),
     "step_up_required": Code(
         401,

@@ -25,8 +25,9 @@ login_started: NamedSignal = _signals.signal("login-started")
 #: parameters), ``id_token`` (``header``, ``claims``), ``checks`` (a sentence for each proof).
 logged_in: NamedSignal = _signals.signal("logged-in")
 
-#: A login ended in an error. ``provider`` (a name or None), ``error`` (a `ParJarError`),
-#: ``response`` (the callback's parameters; empty where it did not come to them).
+#: A login ended in an error, perhaps much later: when its tokens could not be renewed.
+#: ``provider`` (a name or None), ``error`` (a `ParJarError`), ``response`` (the callback's
+#: parameters; empty where it did not come to them).
 login_failed: NamedSignal = _signals.signal("login-failed")
 
 #: Somebody logged out of this site. ``identity``.

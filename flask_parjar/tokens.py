@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from typing import cast
+from typing import Any, cast
 
 from flask import Response, current_app, request
+from flask import session as web_session
 
-from . import signals
-from .errors import LoginRequired, StoreUnavailable
+from .announcements import tell_tokens_ended, tell_tokens_refreshed
+from .errors import LoginRequired
 from .flows.open_sessions import OpenSession, tokens_key
 from .flows.refresh import live_tokens
 from .flows.vault import Vault
@@ -34,15 +35,8 @@ def keep_tokens(tokens: TokenSet) -> None:
     :raises StoreUnavailable: they could not be kept.
     """
     session = open_session()
-    if session is None:
-        return
-    vault = _vault(session)
-    try:
-        vault.save(tokens)
-    except StoreUnavailable as exc:
-        if exc.code != "tokens_too_large":
-            raise
-        vault.save(tokens.without_id_token())  # it is but a hint, for the provider's logout
+    if session is not None:
+        _vault(session).save(tokens)
 
 
 def take_tokens() -> TokenSet | None:
@@ -74,10 +68,15 @@ def access_token() -> str:
     if session is None:
         raise LoginRequired
     provider = state.provider(identity.provider)
-    tokens, renewed = live_tokens(provider, _vault(session), clock=lambda: int(time.time()))
+    try:
+        tokens, renewed = live_tokens(
+            provider, _vault(session), subject=session.subject, clock=lambda: int(time.time())
+        )
+    except LoginRequired as ended:
+        tell_tokens_ended(identity, ended)
+        raise
     if renewed:
-        app = current_app._get_current_object()  # type: ignore[attr-defined]
-        signals.tell(signals.tokens_refreshed, app, {"identity": identity})
+        tell_tokens_refreshed(identity)
     return tokens.access_token
 
 
@@ -110,20 +109,22 @@ def set_token_cookies(response: Response) -> Response:
     if store is None or not store.changes:
         return response
     interface, app = current_app.session_interface, current_app
-    domain, path = interface.get_cookie_domain(app), interface.get_cookie_path(app)
+    attributes: dict[str, Any] = {
+        "httponly": True,
+        "secure": interface.get_cookie_secure(app),
+        "samesite": interface.get_cookie_samesite(app),
+        "domain": interface.get_cookie_domain(app),
+        "path": interface.get_cookie_path(app),
+    }
+    partitioned = getattr(interface, "get_cookie_partitioned", None)  # since Flask 3.1
+    if partitioned is not None and partitioned(app):
+        attributes["partitioned"] = True
+    expires = interface.get_expiration_time(app, web_session)
     for name, value in store.changes.items():
-        if value is None:
-            response.delete_cookie(name, domain=domain, path=path)
-            continue
-        response.set_cookie(
-            name,
-            value,
-            httponly=True,
-            secure=interface.get_cookie_secure(app),
-            samesite=interface.get_cookie_samesite(app),
-            domain=domain,
-            path=path,
-        )
+        if value is None:  # with all attributes, or a __Host- cookie would stay
+            response.delete_cookie(name, **attributes)
+        else:
+            response.set_cookie(name, value, expires=expires, **attributes)
     response.vary.add("Cookie")
     return response
 

@@ -95,7 +95,7 @@ class OpenSessions:
         for key in (_entry(session), tokens_key(session)):
             value = self._store.get(key)[0]
             if value is not None:
-                self._store.put(key, value, ttl=_RETIREMENT)
+                self._store.replace(key, value, expected=value, ttl=_RETIREMENT)
 
     def end(self, issuer: str, *, subject: str | None, sid: str | None, now: int) -> None:
         """End sessions wherever they are: those of a `sid`, or else all of a subject.
@@ -155,7 +155,7 @@ class OpenSessions:
 
         :param leeway: seconds that clocks may differ.
         """
-        self._store.put(_taken(issuer, jti), "1", ttl=MAX_NOTICE_AGE + 2 * leeway)
+        self._store.put(_taken(issuer, jti), "1", ttl=MAX_NOTICE_AGE + 2 * leeway + 1)
 
     def _ask(self, *keys: str) -> Sequence[str | None]:
         try:

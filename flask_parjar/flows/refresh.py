@@ -26,10 +26,11 @@ log: logging.Logger = logging.getLogger("flask_parjar")
 
 
 def live_tokens(
-    provider: Provider, vault: Vault, *, clock: Callable[[], int]
+    provider: Provider, vault: Vault, *, subject: str, clock: Callable[[], int]
 ) -> tuple[TokenSet, bool]:
     """The session's tokens with an access token that can be used, and whether we renewed it now.
 
+    :param subject: whose session it is.
     :param clock: seconds since 1970; asked again after each wait.
     :raises LoginRequired: ``tokens_missing``, ``refresh_refused``: somebody must log in again.
     :raises ProviderUnavailable: no live token, and the provider cannot renew it now.
@@ -47,7 +48,7 @@ def live_tokens(
             tokens = _kept(vault)
             if not tokens.is_due(clock()):
                 return tokens, False  # whoever had the lock before has renewed them
-            return _renew(provider, vault, tokens, clock)
+            return _renew(provider, vault, tokens, subject, clock)
     except StoreUnavailable as exc:
         return _while_it_lives(tokens, clock, exc)
 
@@ -74,14 +75,14 @@ def _kept(vault: Vault) -> TokenSet:
 
 
 def _renew(
-    provider: Provider, vault: Vault, tokens: TokenSet, clock: Callable[[], int]
+    provider: Provider, vault: Vault, tokens: TokenSet, subject: str, clock: Callable[[], int]
 ) -> tuple[TokenSet, bool]:
     """Renew with the lock held."""
     if vault.is_paused():
         failed = ProviderUnavailable("provider_unreachable", "a renewal failed a moment ago")
         return _while_it_lives(tokens, clock, failed)
     try:
-        renewed = provider.refresh(tokens, now=clock())
+        renewed = provider.refresh(tokens, subject=subject, now=clock())
     except ProviderRefused as exc:
         if exc.code != "refresh_refused":  # ours to mend, and not the end of these tokens
             return _after_failure(vault, tokens, clock, exc)

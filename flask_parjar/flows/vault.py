@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 
+from ..errors import StoreUnavailable
 from ..protocol.sealing import seal, unseal
 from ..protocol.tokens import TokenSet
 from ..stores import Store
@@ -60,33 +61,32 @@ class Vault:
             return None
 
     def save(self, tokens: TokenSet) -> None:
-        """Keep the tokens of a login."""
-        self._read = self._seal(tokens)
-        self._store.put(self._key, self._read, ttl=self._lifetime)
+        """Keep the tokens of a login.
+
+        :raises StoreUnavailable: they could not be kept.
+        """
+        self._write(tokens, self._put)
 
     def renew(self, tokens: TokenSet) -> bool:
         """Keep renewed tokens in place of those last loaded; False where those are there no more.
 
         :raises StoreUnavailable: they could not be kept.
         """
-        sealed = self._seal(tokens)
-        kept = self._store.replace(self._key, sealed, expected=self._read, ttl=self._lifetime)
-        if kept:
-            self._read = sealed
-        return kept
+        return self._write(tokens, self._replace)
 
     def empty(self) -> None:
         """Forget the tokens."""
         self._store.delete(self._key)
+        self._store.delete(f"pause-{self._key}")
 
     def lock(self) -> AbstractContextManager[None]:
         """Let one request at a time renew these tokens, of all processes that share the store.
 
         :raises StoreUnavailable: ``store_busy``.
         """
-        # Longer than a renewal takes with everything slow (metadata, token, keys), so that a lock
-        # never opens under a living holder; and that long at most if its process is killed.
-        ttl = int(4 * self._patience) + 1
+        # Longer than a renewal takes with everything slow (metadata, token, keys: five exchanges),
+        # so that a lock never opens under a living holder; that long at most if it is killed.
+        ttl = int(6 * self._patience) + 1
         return self._store.lock(f"renewal-{self._key}", ttl=ttl, wait=self._patience)
 
     def pause(self) -> None:
@@ -97,5 +97,26 @@ class Vault:
         """Whether a renewal failed just now: the next would wait for the same time-out."""
         return self._store.get(f"pause-{self._key}")[0] is not None
 
-    def _seal(self, tokens: TokenSet) -> str:
-        return seal(tokens.to_json(), secrets=self._secrets, purpose=self._purpose)
+    def _write(self, tokens: TokenSet, write: Callable[[str], bool]) -> bool:
+        """Write the tokens sealed; where there is little room, without their ID token."""
+        try:
+            return self._seal_and(write, tokens)
+        except StoreUnavailable as exc:
+            if exc.code != "tokens_too_large":
+                raise
+            # It is but a hint, for the provider's logout.
+            return self._seal_and(write, tokens.without_id_token())
+
+    def _seal_and(self, write: Callable[[str], bool], tokens: TokenSet) -> bool:
+        sealed = seal(tokens.to_json(), secrets=self._secrets, purpose=self._purpose)
+        written = write(sealed)
+        if written:
+            self._read = sealed
+        return written
+
+    def _put(self, sealed: str) -> bool:
+        self._store.put(self._key, sealed, ttl=self._lifetime)
+        return True
+
+    def _replace(self, sealed: str) -> bool:
+        return self._store.replace(self._key, sealed, expected=self._read, ttl=self._lifetime)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 _MAX_HEADER = 4096
 _MAX_VALUES = 10
-_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.){0,1024})"|([^\s,"]{1,1024}))')
+_PARAMETER = re.compile(
+    r'(?<![\w-])([A-Za-z_]{1,32})\s*=\s*(?:"((?:[^"\\]|\\.){0,1024})"|([^\s,"]{1,1024}))'
+)
 _NEXT_SCHEME = re.compile(r"(?:^|,)\s*(?:Bearer|DPoP)\s+", re.IGNORECASE)
 
 

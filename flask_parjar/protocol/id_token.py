@@ -71,6 +71,7 @@ def verify_renewed_id_token(
     id_token: str,
     *,
     original: str,
+    expected_subject: str,
     keys: KeySet,
     algs: Sequence[str],
     client: ClientConfig,
@@ -79,18 +80,20 @@ def verify_renewed_id_token(
 ) -> None:
     """Prove an ID token that came with a refresh: about the same person, from the same place.
 
-    :param original: the one that was proved at the login, or at the refresh before.
+    :param original: the one that was proved at the login, or at the refresh before; empty where
+        there was no room to keep it.
+    :param expected_subject: who is logged in.
     :raises TokenRejected: with the code of the first check that fails.
 
     OpenID Connect Core 12.2.
     """
     token = verify_token(id_token, keys=keys, expected_algs=algs, expected_typs=_TYPS)
-    claims, before = token.claims, read_claims(original)
+    claims, before = token.claims, read_claims(original) if original else {}
     verify_issuer(claims, client.issuer)
     verify_audience(claims, client)
     _verify_times(claims, now=now, skew=client.clock_skew)
     _verify_subject(claims)
-    if claims["sub"] != before.get("sub"):
+    if claims["sub"] != expected_subject:
         raise TokenRejected("token_subject", "another one than at the login")
     for name in ("nonce", "auth_time"):
         if name in claims and claims[name] != before.get(name, claims[name]):

@@ -11,6 +11,8 @@ from requests.adapters import BaseAdapter
 
 from ..protocol.challenge import StepUpChallenge
 
+_TIMEOUT_POSITION = 7  # among the arguments of requests.Session.request after method and url
+
 
 class ApiSession(requests.Session):
     """Sends an access token to one origin, and to no other, not even when redirected there.
@@ -45,7 +47,8 @@ class ApiSession(requests.Session):
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """See `requests.Session.request`; `url` may be relative to `base_url`."""
-        kwargs.setdefault("timeout", self._timeout)
+        if len(args) < _TIMEOUT_POSITION:
+            kwargs.setdefault("timeout", self._timeout)
         base = self.base_url if self.base_url.endswith("/") else f"{self.base_url}/"
         return super().request(method, urljoin(base, str(url)), *args, **kwargs)
 
@@ -63,6 +66,15 @@ class ApiSession(requests.Session):
                 response.close()
                 self._on_challenge(challenge)
         return response
+
+    def merge_environment_settings(
+        self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
+    ) -> Any:
+        """Leave whom to trust to the app's adapter, which has looked at the environment too."""
+        settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
+        if verify in (None, True) and self.verify is True:
+            settings["verify"] = True
+        return settings
 
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response

@@ -123,7 +123,8 @@ def refusal(answer: Answer, code: str, *, now: int) -> ProviderRefused | Provide
     document = answer.document or {}
     error = document.get("error")
     if not isinstance(error, str):
-        if answer.status in (401, 403):
+        # (Of a refresh token that was used, or revoked, Glewlwyd says 400 and nothing more.)
+        if answer.status in (401, 403) or (answer.status, code) == (400, "refresh_refused"):
             error = f"HTTP {answer.status} without a reason"
             code = "client_refused" if code == "code_refused" else code
         else:

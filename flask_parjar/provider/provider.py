@@ -252,9 +252,10 @@ class Provider:
 
     # After the login.
 
-    def refresh(self, tokens: TokenSet, *, now: int) -> TokenSet:
+    def refresh(self, tokens: TokenSet, *, subject: str, now: int) -> TokenSet:
         """Renew the access token. Never tried twice: the refresh token may be spent by the first.
 
+        :param subject: whose tokens they are.
         :raises ProviderRefused: ``refresh_refused``, ``client_refused``.
         :raises ProviderUnavailable: the provider or the network is broken.
         :raises TokenRejected: the answer breaks a rule.
@@ -274,6 +275,7 @@ class Provider:
                 lambda keys: verify_renewed_id_token(
                     renewed.id_token,
                     original=tokens.id_token,
+                    expected_subject=subject,
                     keys=keys,
                     algs=agreement.id_token_algs,
                     client=self.client,

@@ -44,7 +44,7 @@ def loopback_server(
 @contextlib.contextmanager
 def running(server: BaseWSGIServer) -> Iterator[None]:
     """Serve in a thread for the time of a ``with`` block, then close the server."""
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
         yield

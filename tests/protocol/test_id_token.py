@@ -15,6 +15,7 @@ from flask_parjar.protocol.id_token import (
     MAX_SUBJECT,
     IDTokenClaims,
     verify_id_token,
+    verify_renewed_id_token,
 )
 from flask_parjar.protocol.transaction import Transaction
 from tests.protocol.examples import (
@@ -502,3 +503,152 @@ def test_claims_of_a_hostile_provider_have_one_error(claims: dict[str, Any]) -> 
     }
     assert 0 < len(proved.subject) <= MAX_SUBJECT
     assert math.isfinite(proved.claims["exp"])
+
+
+# A renewed ID token.
+
+RENEWED = {
+    "iss": ISSUER,
+    "sub": "24400320",
+    "aud": CLIENT_ID,
+    "exp": NOW + 300,
+    "iat": NOW,
+}
+ORIGINAL = make_token(HEADER, CLAIMS | {"auth_time": NOW - 5000, "iat": NOW - 5000})
+
+
+def verify_renewed(
+    without: str = "",
+    *,
+    header: dict[str, Any] = HEADER,
+    client: ClientConfig = CLIENT,
+    original: str = ORIGINAL,
+    **claims: Any,
+) -> None:
+    given_claims = {name: value for name, value in (RENEWED | claims).items() if name != without}
+    verify_renewed_id_token(
+        make_token(header, given_claims, alg=header["alg"]),
+        original=original,
+        expected_subject="24400320",
+        keys=KEYS,
+        algs=("ES256", "EdDSA"),
+        client=client,
+        access_token=ACCESS_TOKEN,
+        now=NOW,
+    )
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {},
+        {"nonce": CLAIMS["nonce"]},
+        {"auth_time": NOW - 5000},
+        {"at_hash": AT_HASH},
+        {"azp": CLIENT_ID},
+        {"header": {"alg": "EdDSA", "typ": "id_token+jwt"}},
+        {"iat": NOW + SKEW},
+        {"exp": NOW - SKEW + 1},
+        {"acr": "another", "name": "Ada"},
+    ],
+)
+def test_a_renewed_id_token(claims: dict[str, Any]) -> None:
+    verify_renewed(**claims)
+
+
+def test_what_the_login_did_not_tell_may_be_told_at_a_renewal() -> None:
+    """With nothing to compare with, there is nothing that could differ."""
+    bare = {name: value for name, value in CLAIMS.items() if name != "nonce"}
+    verify_renewed(original=make_token(HEADER, bare), auth_time=NOW, nonce="x")
+
+
+def test_a_renewed_id_token_where_there_was_no_room_for_the_first() -> None:
+    """Who is logged in is still known; the other values have nothing to be compared with."""
+    verify_renewed(original="", nonce="x", auth_time=5)
+    with pytest.raises(TokenRejected) as caught:
+        verify_renewed(original="", sub="24400321")
+    assert caught.value.code == "token_subject"
+
+
+@pytest.mark.parametrize(
+    ("claims", "code", "detail"),
+    [
+        (
+            {"iss": "https://evil.example"},
+            "token_issuer",
+            f"expected {ISSUER!r}, found 'https://evil.example'",
+        ),
+        ({"without": "iss"}, "token_issuer", f"expected {ISSUER!r}, found 'None'"),
+        ({"aud": "another"}, "token_audience", "aud=['another']"),
+        ({"aud": 5}, "token_audience", "aud is not a string or a list of strings"),
+        ({"aud": [CLIENT_ID, "b"]}, "token_audience", "untrusted audiences: ['b']"),
+        ({"azp": "another"}, "token_audience", "azp='another'"),
+        ({"exp": NOW - SKEW}, "token_expired", f"exp is {SKEW} s before our clock"),
+        ({"without": "exp"}, "token_claim", "exp is missing or not a number"),
+        ({"exp": str(NOW + 300)}, "token_claim", "exp is missing or not a number"),
+        ({"without": "iat"}, "token_claim", "iat is missing or not a number"),
+        ({"iat": NOW + SKEW + 1}, "token_from_the_future", f"{SKEW + 1} s ahead of our clock"),
+        (
+            {"iat": NOW - SKEW - MAX_AGE_AT_ISSUE - 1},
+            "token_too_old",
+            f"iat is {SKEW + MAX_AGE_AT_ISSUE + 1} s before our clock",
+        ),
+        ({"without": "sub"}, "token_subject", "missing, empty, too long, or not a string"),
+        ({"sub": ""}, "token_subject", "missing, empty, too long, or not a string"),
+        ({"sub": 24400320}, "token_subject", "missing, empty, too long, or not a string"),
+        ({"sub": "24400321"}, "token_subject", "another one than at the login"),
+        ({"nonce": "another"}, "token_claim", "nonce is another one than at the login"),
+        ({"nonce": None}, "token_claim", "nonce is another one than at the login"),
+        ({"auth_time": NOW}, "token_claim", "auth_time is another one than at the login"),
+        ({"auth_time": None}, "token_claim", "auth_time is another one than at the login"),
+        ({"at_hash": AT_HASH[::-1]}, "token_hash", ""),
+        ({"at_hash": None}, "token_hash", ""),
+        ({"header": {"alg": "Ed25519"}}, "token_algorithm", "alg='Ed25519'"),
+        ({"header": {**HEADER, "typ": "logout+jwt"}}, "token_kind", "typ='logout+jwt'"),
+        ({"header": {**HEADER, "kid": "other"}}, "token_key", None),
+    ],
+)
+def test_a_renewed_id_token_that_breaks_a_rule(
+    claims: dict[str, Any], code: str, detail: str | None
+) -> None:
+    with pytest.raises(TokenRejected) as caught:
+        verify_renewed(**claims)
+    assert caught.value.code == code
+    assert detail is None or caught.value.detail == detail
+
+
+def test_a_renewed_id_token_that_somebody_else_signed() -> None:
+    """The header of one, the signature of the other."""
+    head, payload, _ = make_token(HEADER, RENEWED).split(".")
+    signature = make_token(HEADER, RENEWED | {"sub": "x"}).split(".")[2]
+    with pytest.raises(TokenRejected) as caught:
+        verify_renewed_id_token(
+            f"{head}.{payload}.{signature}",
+            original=ORIGINAL,
+            expected_subject="24400320",
+            keys=KEYS,
+            algs=("ES256",),
+            client=CLIENT,
+            access_token=ACCESS_TOKEN,
+            now=NOW,
+        )
+    assert caught.value.code == "token_signature"
+
+
+@bounded
+@given(documents(RENEWED | {"nonce": CLAIMS["nonce"], "auth_time": NOW, "at_hash": AT_HASH}))
+def test_renewed_claims_of_a_hostile_provider_have_one_error(claims: dict[str, Any]) -> None:
+    try:
+        verify_renewed_id_token(
+            make_token(HEADER, json.dumps(claims).encode()),
+            original=ORIGINAL,
+            expected_subject="24400320",
+            keys=KEYS,
+            algs=("ES256",),
+            client=CLIENT,
+            access_token=ACCESS_TOKEN,
+            now=NOW,
+        )
+    except TokenRejected:
+        return
+    assert (claims["iss"], claims["sub"], claims["aud"]) == (ISSUER, "24400320", CLIENT_ID)

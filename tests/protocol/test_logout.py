@@ -1,29 +1,380 @@
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
+from urllib.parse import parse_qsl
 
+import pytest
+from hypothesis import given
+
+from flask_parjar.errors import TokenRejected
+from flask_parjar.protocol.client import ClientConfig
+from flask_parjar.protocol.encoding import b64encode
+from flask_parjar.protocol.id_token import MAX_SUBJECT
 from flask_parjar.protocol.identity import Identity
-from flask_parjar.protocol.logout import end_session_url
-from tests.protocol.examples import ISSUER, make_client, make_metadata
+from flask_parjar.protocol.logout import (
+    MAX_IDENTIFIER,
+    MAX_NOTICE_AGE,
+    LogoutToken,
+    end_session_url,
+)
+from tests.protocol.examples import (
+    CLIENT_ID,
+    EC_JWK,
+    ISSUER,
+    NOW,
+    OKP_JWK,
+    SKEW,
+    encode_json,
+    key_set,
+    make_client,
+    make_metadata,
+    make_token,
+    refused,
+)
+from tests.protocol.strangers import bounded, documents
 
 IDENTITY = Identity(issuer=ISSUER, subject="auth0|ada&x", provider="default")
 BACK = "https://client.example.org/bye?a=1&b=ü"
-QUERY = (
-    "client_id=s6BhdRkqt3&logout_hint=auth0%7Cada%26x"
-    "&post_logout_redirect_uri=https%3A%2F%2Fclient.example.org%2Fbye%3Fa%3D1%26b%3D%C3%BC"
-)
+ID_TOKEN = "eyJh.eyJp.c2ln"
+
+# The provider's logout URL.
+
+
+def logout_url(endpoint: str | None, id_token: str | None = None) -> str | None:
+    return end_session_url(
+        make_metadata(end_session_endpoint=endpoint),
+        make_client(),
+        IDENTITY,
+        id_token=id_token,
+        post_logout_redirect_uri=BACK,
+    )
 
 
 @pytest.mark.parametrize(
     ("endpoint", "start"),
     [(f"{ISSUER}/end", f"{ISSUER}/end?"), (f"{ISSUER}/end?t=1", f"{ISSUER}/end?t=1&")],
 )
-def test_the_url_of_the_providers_logout(endpoint: str, start: str) -> None:
-    metadata = make_metadata(end_session_endpoint=endpoint)
-    url = end_session_url(metadata, make_client(), IDENTITY, post_logout_redirect_uri=BACK)
-    assert url == start + QUERY
+@pytest.mark.parametrize(
+    ("id_token", "hint"),
+    [
+        (None, "logout_hint=auth0%7Cada%26x"),
+        ("", "logout_hint=auth0%7Cada%26x"),
+        (ID_TOKEN, f"id_token_hint={ID_TOKEN}"),
+    ],
+)
+def test_the_url_of_the_providers_logout(
+    endpoint: str, start: str, id_token: str | None, hint: str
+) -> None:
+    url, _, state = str(logout_url(endpoint, id_token)).rpartition("=")
+    assert url == (
+        f"{start}client_id=s6BhdRkqt3&{hint}"
+        "&post_logout_redirect_uri=https%3A%2F%2Fclient.example.org%2Fbye%3Fa%3D1%26b%3D%C3%BC"
+        "&state"
+    )
+    assert len(state) == 22  # 128 bits
+
+
+def test_each_logout_has_a_state_of_its_own() -> None:
+    states = {dict(parse_qsl(str(logout_url(f"{ISSUER}/end"))))["state"] for _ in range(10)}
+    assert len(states) == 10
 
 
 def test_a_provider_without_one() -> None:
-    url = end_session_url(make_metadata(), make_client(), IDENTITY, post_logout_redirect_uri=BACK)
-    assert url is None
+    assert logout_url(None) is None
+    assert logout_url(None, ID_TOKEN) is None
+
+
+# The logout token: OpenID Connect Back-Channel Logout 1.0 section 2.4.
+
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+CLIENT = make_client(clock_skew=SKEW)
+KEYS = key_set({**EC_JWK, "kid": "1e9gdk7"}, OKP_JWK)
+HEADER = {"alg": "ES256", "kid": "1e9gdk7", "typ": "logout+jwt"}
+CLAIMS = {
+    "iss": ISSUER,
+    "sub": "248289761001",
+    "aud": CLIENT_ID,
+    "iat": NOW,
+    "exp": NOW + 120,
+    "jti": "bWJq",
+    "sid": "08a5019c-17e1-4977-8f42-65a12843ea02",
+    "events": {EVENT: {}},
+}
+
+
+def prove(token: str, client: ClientConfig = CLIENT) -> LogoutToken:
+    return LogoutToken.verify(token, keys=KEYS, algs=("ES256", "EdDSA"), client=client, now=NOW)
+
+
+def verify(
+    *without: str,
+    header: dict[str, Any] = HEADER,
+    client: ClientConfig = CLIENT,
+    **claims: Any,
+) -> LogoutToken:
+    given_claims = {n: value for n, value in (CLAIMS | claims).items() if n not in without}
+    return prove(make_token(header, given_claims, alg=header["alg"]), client)
+
+
+def test_the_logout_token_of_the_specification() -> None:
+    assert verify() == LogoutToken(
+        jti="bWJq", subject="248289761001", sid="08a5019c-17e1-4977-8f42-65a12843ea02"
+    )
+
+
+def test_a_person_or_a_session_is_enough() -> None:
+    assert verify("sid").sid is None
+    assert verify("sub").subject is None
+    assert verify(sub=None).subject is None
+
+
+# typ
+
+
+@pytest.mark.parametrize(
+    "typ", ["logout+jwt", "application/logout+jwt", "LOGOUT+JWT", "JWT", "jwt", "application/jwt"]
+)
+def test_the_typ_of_a_logout_token(typ: str) -> None:
+    assert verify(header=HEADER | {"typ": typ}) == verify()
+
+
+def test_typ_may_be_absent() -> None:
+    assert verify(header={"alg": "EdDSA"}) == verify()
+
+
+@pytest.mark.parametrize(
+    "typ", ["id_token+jwt", "at+jwt", "application/at+jwt", "secevent+jwt", "jose", ""]
+)
+def test_another_kind_of_token_in_its_place(typ: str) -> None:
+    with refused(TokenRejected, "token_kind", f"typ={typ.removeprefix('application/')!r}"):
+        verify(header=HEADER | {"typ": typ})
+
+
+# Its proof.
+
+
+@pytest.mark.parametrize("alg", ["none", "None", "HS256", "RS256", "", None, 5])
+def test_an_algorithm_that_was_not_agreed_on(alg: object) -> None:
+    token = make_token(HEADER | {"alg": alg}, CLAIMS)
+    with refused(TokenRejected, "token_algorithm", f"alg={alg!r}"):
+        prove(token)
+    with refused(TokenRejected, "token_algorithm", f"alg={alg!r}"):
+        prove(token.rpartition(".")[0] + ".")
+
+
+def test_the_signature_of_another_token() -> None:
+    token, other = make_token(HEADER, CLAIMS), make_token(HEADER, CLAIMS | {"sub": "x"})
+    with refused(TokenRejected, "token_signature", "kid='1e9gdk7' alg=ES256"):
+        prove(f"{token.rpartition('.')[0]}.{other.rpartition('.')[2]}")
+
+
+def test_claims_that_were_changed() -> None:
+    head, _, signature = make_token(HEADER, CLAIMS).split(".")
+    changed = b64encode(encode_json(CLAIMS | {"sub": "mallory"}))
+    with refused(TokenRejected, "token_signature", "kid='1e9gdk7' alg=ES256"):
+        prove(f"{head}.{changed}.{signature}")
+
+
+def test_a_key_that_the_provider_does_not_publish() -> None:
+    with pytest.raises(TokenRejected) as caught:
+        verify(header=HEADER | {"kid": "another"})
+    assert caught.value.code == "token_key"  # the code by which newer keys are looked for
+
+
+@pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c", "....", "é.é.é", "x" * 40_000])
+def test_what_is_no_token(token: str) -> None:
+    with pytest.raises(TokenRejected) as caught:
+        prove(token)
+    assert caught.value.code == "token_malformed"
+
+
+# iss, aud
+
+
+@pytest.mark.parametrize("iss", [f"{ISSUER}/", "https://evil.example", "", None, [ISSUER]])
+def test_iss_of_another(iss: object) -> None:
+    with refused(TokenRejected, "token_issuer", f"expected {ISSUER!r}, found {str(iss)!r}"):
+        verify(iss=iss)
+
+
+def test_iss_and_aud_are_demanded() -> None:
+    with refused(TokenRejected, "token_issuer", f"expected {ISSUER!r}, found 'None'"):
+        verify("iss")
+    with refused(TokenRejected, "token_audience", "aud is not a string or a list of strings"):
+        verify("aud")
+
+
+def test_aud_is_this_client() -> None:
+    assert verify(aud=[CLIENT_ID]) == verify()
+    with refused(TokenRejected, "token_audience", "aud=['another']"):
+        verify(aud="another")
+    with refused(TokenRejected, "token_audience", "untrusted audiences: ['another']"):
+        verify(aud=[CLIENT_ID, "another"])
+
+
+# iat, exp
+
+
+def test_iat_is_demanded() -> None:
+    detail = "iat is missing, or iat or exp is not a number"
+    with refused(TokenRejected, "token_claim", detail):
+        verify("iat")
+    for iat in (None, str(NOW), True, [], {}, 10**15):
+        with refused(TokenRejected, "token_claim", detail):
+            verify(iat=iat)
+
+
+def test_iat_to_come() -> None:
+    assert verify(iat=NOW + SKEW)
+    with refused(TokenRejected, "token_from_the_future", f"{SKEW + 1} s ahead of our clock"):
+        verify(iat=NOW + SKEW + 1)
+    with refused(TokenRejected, "token_from_the_future", "1 s ahead of our clock"):
+        verify(iat=NOW + 1, client=make_client(clock_skew=0))
+
+
+def test_iat_of_long_ago() -> None:
+    assert MAX_NOTICE_AGE == 300
+    oldest = NOW - SKEW - MAX_NOTICE_AGE
+    assert verify(iat=oldest)
+    with refused(TokenRejected, "token_too_old", "iat is 361 s before our clock"):
+        verify(iat=oldest - 1)
+    with refused(TokenRejected, "token_too_old", "iat is 301 s before our clock"):
+        verify(iat=NOW - 301, client=make_client(clock_skew=0))
+
+
+def test_exp_is_optional_and_counts_where_it_is_there() -> None:
+    assert verify("exp") == verify()
+    assert verify("exp", client=make_client(clock_skew=0)) == verify()
+    assert verify(exp=NOW - SKEW + 1) == verify()
+    with refused(TokenRejected, "token_expired", f"exp is {SKEW} s before our clock"):
+        verify(exp=NOW - SKEW)
+    with refused(TokenRejected, "token_expired", "exp is 0 s before our clock"):
+        verify(exp=NOW, client=make_client(clock_skew=0))
+
+
+@pytest.mark.parametrize("exp", [None, str(NOW + 120), True, [], {}, 10**15])
+def test_exp_is_a_number(exp: object) -> None:
+    with refused(TokenRejected, "token_claim", "iat is missing, or iat or exp is not a number"):
+        verify(exp=exp)
+
+
+# events, nonce
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        None,
+        {},
+        [],
+        [EVENT],
+        EVENT,
+        {EVENT: None},
+        {EVENT: []},
+        {EVENT: True},
+        {EVENT: "x"},
+        {EVENT + "/": {}},
+        {"http://schemas.openid.net/secevent/risc/event-type/sessions-revoked": {}},
+    ],
+)
+def test_events_says_that_this_is_a_logout(events: object) -> None:
+    with refused(TokenRejected, "token_kind", "events does not say that this is a logout"):
+        verify(events=events)
+
+
+def test_events_is_demanded() -> None:
+    with refused(TokenRejected, "token_kind", "events does not say that this is a logout"):
+        verify("events")
+
+
+def test_events_may_say_more() -> None:
+    assert verify(events={EVENT: {"why": "x"}, "https://other.example": {}}) == verify()
+
+
+@pytest.mark.parametrize("nonce", ["x", "", None, 0])
+def test_a_logout_token_has_no_nonce(nonce: object) -> None:
+    with refused(TokenRejected, "token_kind", "a logout token has no nonce"):
+        verify(nonce=nonce)
+
+
+# sub, sid, jti
+
+
+@pytest.mark.parametrize(
+    ("name", "at_most"), [("sub", MAX_SUBJECT), ("sid", MAX_IDENTIFIER), ("jti", MAX_IDENTIFIER)]
+)
+def test_an_identifier_is_a_string_of_some_length(name: str, at_most: int) -> None:
+    assert at_most == 255
+    assert verify(**{name: "x" * at_most})
+    for value in ("", "x" * (at_most + 1), 5, True, [], ["x"], {}):
+        detail = f"{name} is empty, too long, or not a string"
+        with refused(TokenRejected, "token_claim", detail):
+            verify(**{name: value})
+
+
+def test_somebody_must_be_meant() -> None:
+    for claims in ({"sub": None, "sid": None}, {"sub": None}):
+        with refused(TokenRejected, "token_claim", "neither sub nor sid"):
+            verify("sid", **claims)
+    with refused(TokenRejected, "token_claim", "neither sub nor sid"):
+        verify("sub", "sid")
+
+
+def test_jti_is_demanded() -> None:
+    with refused(TokenRejected, "token_claim", "jti is missing"):
+        verify("jti")
+    with refused(TokenRejected, "token_claim", "jti is missing"):
+        verify(jti=None)
+
+
+# All of it.
+
+
+def test_an_id_token_never_passes_for_a_notice() -> None:
+    """Without a typ, as most providers send it, events and nonce tell them apart."""
+    claims = {name: value for name, value in CLAIMS.items() if name != "events"}
+    for header in ({"alg": "EdDSA"}, HEADER | {"typ": "JWT"}):
+        token = make_token(header, claims | {"nonce": "x"}, alg=str(header["alg"]))
+        with refused(TokenRejected, "token_kind", "events does not say that this is a logout"):
+            prove(token)
+
+
+def test_a_token_wrong_in_everything_fails_by_the_first_check() -> None:
+    wrong: dict[str, Any] = {
+        "iss": "x",
+        "aud": "x",
+        "exp": 0,
+        "events": {},
+        "nonce": "x",
+        "sub": "",
+        "sid": "",
+        "jti": "",
+    }
+    for name, detail in [
+        ("iss", f"expected {ISSUER!r}, found 'x'"),
+        ("aud", "aud=['x']"),
+        ("exp", f"exp is {NOW} s before our clock"),
+        ("events", "events does not say that this is a logout"),
+        ("nonce", "a logout token has no nonce"),
+        ("sub", "sub is empty, too long, or not a string"),
+        ("sid", "sid is empty, too long, or not a string"),
+        ("jti", "jti is empty, too long, or not a string"),
+    ]:
+        with pytest.raises(TokenRejected) as caught:
+            verify(**wrong)
+        assert caught.value.detail == detail
+        del wrong[name]
+    assert verify(**wrong)
+
+
+@bounded
+@given(documents(CLAIMS))
+def test_claims_of_a_hostile_provider_have_one_error(claims: dict[str, Any]) -> None:
+    try:
+        notice = prove(make_token(HEADER, json.dumps(claims).encode()))
+    except TokenRejected:
+        return
+    assert notice.subject is not None or notice.sid is not None
+    assert 0 < len(notice.jti) <= MAX_IDENTIFIER
+    assert "nonce" not in claims

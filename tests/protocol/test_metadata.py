@@ -32,6 +32,7 @@ OPTIONAL_ENDPOINTS = (
     "pushed_authorization_request_endpoint",
     "userinfo_endpoint",
     "end_session_endpoint",
+    "revocation_endpoint",
 )
 LISTS = (
     "request_object_signing_alg_values_supported",

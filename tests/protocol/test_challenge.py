@@ -1,0 +1,153 @@
+"""What a resource server may answer when a login is not good enough."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flask_parjar.protocol.challenge import StepUpChallenge
+from tests.protocol.strangers import bounded
+
+NEEDED = 'error="insufficient_user_authentication"'
+
+
+def challenge(*acr_values: str, max_age: int | None = None) -> StepUpChallenge:
+    return StepUpChallenge(acr_values=acr_values, max_age=max_age)
+
+
+def test_the_examples_of_rfc_9470() -> None:
+    """Section 3, as printed there, folded lines and all."""
+    acr = (
+        'Bearer error="insufficient_user_authentication",\r\n'
+        '  error_description="A different authentication level is required",\r\n'
+        '  acr_values="myACR"'
+    )
+    assert StepUpChallenge.parse(acr) == challenge("myACR")
+    age = (
+        'Bearer error="insufficient_user_authentication",\r\n'
+        '  error_description="More recent authentication is required",\r\n'
+        '  max_age="5"'
+    )
+    assert StepUpChallenge.parse(age) == challenge(max_age=5)
+
+
+@pytest.mark.parametrize(
+    ("header", "wanted"),
+    [
+        (f"Bearer {NEEDED}", challenge()),
+        (f'DPoP {NEEDED}, algs="ES256", acr_values="a b"', challenge("a", "b")),
+        (f"bearer {NEEDED}, MAX_AGE=0", challenge(max_age=0)),
+        (f"BEARER {NEEDED},max_age=60,acr_values=phr", challenge("phr", max_age=60)),
+        (f'  Bearer\t{NEEDED} , acr_values = "phr"', challenge("phr")),
+        ("Bearer error=insufficient_user_authentication, acr_values=x", challenge("x")),
+        (
+            f'Bearer acr_values="urn:a:1 urn:b:2", realm="x", {NEEDED}',
+            challenge("urn:a:1", "urn:b:2"),
+        ),
+        (f'Bearer {NEEDED}, acr_values=""', challenge()),
+        (f'Bearer {NEEDED}, acr_values="  a   b  "', challenge("a", "b")),
+    ],
+)
+def test_a_challenge(header: str, wanted: StepUpChallenge) -> None:
+    assert StepUpChallenge.parse(header) == wanted
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        f'Basic realm="api", Bearer {NEEDED}, acr_values="phr"',
+        f'Bearer realm="api", error="invalid_token", Bearer {NEEDED}, acr_values="phr"',
+        f'DPoP algs="ES256 PS256", error="use_dpop_nonce", Bearer {NEEDED}, acr_values="phr"',
+        f'Bearer realm="first", DPoP {NEEDED}, acr_values="phr"',
+        f'Bearer {NEEDED}, acr_values="phr", Bearer {NEEDED}, acr_values="second"',
+        f'Negotiate, Bearer {NEEDED}, acr_values="phr"',
+    ],
+)
+def test_several_challenges_in_one_header(header: str) -> None:
+    assert StepUpChallenge.parse(header) == challenge("phr")
+
+
+def test_parameters_of_one_challenge_are_not_those_of_another() -> None:
+    header = f'Bearer realm="x", acr_values="mine", max_age=9, DPoP {NEEDED}, acr_values="yours"'
+    assert StepUpChallenge.parse(header) == challenge("yours")
+    assert StepUpChallenge.parse('Bearer realm="x", DPoP error="invalid_token"') is None
+
+
+def test_quoted_text() -> None:
+    """RFC 9110 section 5.6.4: a backslash takes the next character as it is."""
+    described = r'error_description="say \"please\", max_age=7, and \\ twice"'
+    header = f'Bearer {described}, {NEEDED}, acr_values="a\\"b \\c"'
+    assert StepUpChallenge.parse(header) == challenge('a"b', "c")
+
+
+@pytest.mark.parametrize(
+    "max_age", ["-1", "x", "", "5.0", "1e3", "٥", "5 minutes", "9" * 10, "0x10", "+5", "NaN"]
+)
+def test_max_age_that_is_no_number(max_age: str) -> None:
+    header = f'Bearer {NEEDED}, acr_values="phr", max_age="{max_age}"'
+    assert StepUpChallenge.parse(header) == challenge("phr")
+
+
+def test_the_largest_max_age() -> None:
+    assert StepUpChallenge.parse(f"Bearer {NEEDED}, max_age=999999999") == challenge(
+        max_age=999_999_999
+    )
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        " ",
+        ",",
+        "Bearer",
+        "Bearer ",
+        'Bearer realm="x"',
+        'Bearer error="invalid_token"',
+        'Bearer error="insufficient_scope", scope="a"',
+        'Bearer error="INSUFFICIENT_USER_AUTHENTICATION"',
+        f"Basic {NEEDED}",
+        f"Digest {NEEDED}",
+        f"XBearer {NEEDED}",
+        NEEDED,
+        'Bearer error_description="insufficient_user_authentication"',
+        'Bearer error="insufficient_user_authentication',
+        "Bearer error=",
+        "\0\xff\ud800",
+    ],
+)
+def test_what_asks_for_no_stronger_login(header: str) -> None:
+    assert StepUpChallenge.parse(header) is None
+
+
+def test_ten_acr_values_at_most() -> None:
+    values = [str(number) for number in range(11)]
+    parsed = StepUpChallenge.parse(f'Bearer {NEEDED}, acr_values="{" ".join(values)}"')
+    assert parsed == challenge(*values[:10])
+
+
+def test_what_lies_beyond_4096_characters_is_not_read() -> None:
+    """The first 4,096 characters count."""
+    whole = f"Bearer {NEEDED}, max_age=7"
+    assert StepUpChallenge.parse("," * (4096 - len(whole)) + whole) == challenge(max_age=7)
+    assert StepUpChallenge.parse("," * 4096 + whole) is None
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["a", 'a="', "\\", "Bearer ", ",", " ", "a=,", 'Bearer a="\\', "=", 'error="x" ', ", Bearer"],
+)
+def test_a_hostile_header_takes_no_time(piece: str) -> None:
+    began = time.perf_counter()
+    assert StepUpChallenge.parse("Bearer " + piece * 100_000) is None
+    assert time.perf_counter() - began < 1
+
+
+@bounded
+@given(st.text() | st.text('Bearer ,="\\a_dpop', max_size=300).map(lambda text: f"Bearer {text}"))
+def test_any_text_is_a_challenge_or_none(text: str) -> None:
+    parsed = StepUpChallenge.parse(text)
+    assert parsed is None or "insufficient_user_authentication" in text
