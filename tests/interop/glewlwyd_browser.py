@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qs, quote, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
 import requests
 
@@ -31,6 +31,23 @@ class GlewlwydBrowser:
         """Do the same where the answer is a form that the page sends by itself; return the form."""
         (form,) = Page(self._answer_login_page(url, login).text).forms
         return form
+
+    def sign_out(self, url: str) -> str:
+        """Open an end-session URL, press *Log out*, return where the page leads then."""
+        page = urlsplit(self._location(self.open(url)))
+        asked = {name: values[0] for name, values in parse_qs(page.query).items()}
+        assert asked["prompt"] == "end_session", asked
+        api = urljoin(url, "/api")
+        session = f"{api}/{asked['plugin']}/session/{asked['sid']}"
+        shown = self._call(
+            "GET",
+            f"{session}/{asked['client_id']}?"
+            + urlencode({"post_redirect_to": asked["post_redirect_to"]}),
+        )
+        self._call("DELETE", session)
+        self._call("DELETE", f"{api}/auth/")
+        assert shown["post_redirect_to"], shown
+        return asked["callback_url"]
 
     def _answer_login_page(self, url: str, login: str) -> requests.Response:
         page = urlsplit(self._location(self.open(url)))

@@ -10,20 +10,18 @@ import json
 import shutil
 import socket
 import sqlite3
-import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import requests
 from joserfc.jwk import ECKey, OKPKey, RSAKey
+
+from tests.interop.child_process import ChildProcess
 
 INSTALL = "apt-get install glewlwyd"
 MODULES = Path("/usr/lib/glewlwyd")
 SCHEMA = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
-SECONDS_TO_START = 15
 
 # As the schema makes the first administrator.
 ADMIN = {"username": "admin", "password": "password"}
@@ -32,7 +30,12 @@ SCOPES = ("profile", "email", "reports:read")  # and openid, which the schema ha
 
 # Properties that its clients do not have from the start, and whether each is a list. What is not in
 # the format of clients is dropped in silence.
-CLIENT_PROPERTIES = {"sign_kid": False, "post_logout_redirect_uris": True}
+CLIENT_PROPERTIES = {
+    "sign_kid": False,
+    "post_logout_redirect_uris": True,
+    "backchannel_logout_uri": False,
+    "backchannel_logout_session_required": False,
+}
 
 #: The parameters of an OpenID Connect plugin, in Glewlwyd's own names.
 PLUGIN: Mapping[str, Any] = {
@@ -72,13 +75,20 @@ WITHOUT_PAR: Mapping[str, Any] = {"oauth-par-allowed": False, "oauth-par-require
 #: assertion are then too, and one without ``nbf`` is refused, which no standard asks for.
 WITH_NBF: Mapping[str, Any] = {"oauth-fapi-verify-nbf": True}
 
-#: Laid over `PLUGIN`: sessions that a site can end.
+#: Laid over `PLUGIN`: refresh tokens that rotate, tokens that can be given back.
+WITH_ROTATION: Mapping[str, Any] = {
+    "refresh-token-one-use": "always",
+    "introspection-revocation-allowed": True,
+    "introspection-revocation-allow-target-client": True,
+}
+
+#: Laid over `PLUGIN`: sessions that a site can end, and hears the end of.
 WITH_SESSIONS: Mapping[str, Any] = {
     "session-management-allowed": True,
     "session-cookie-name": "GLEWLWYD2_OIDC_SID",
     "session-cookie-expiration": 2419200,
     "front-channel-logout-allowed": True,
-    "back-channel-logout-allowed": False,
+    "back-channel-logout-allowed": True,
 }
 
 
@@ -106,7 +116,7 @@ def _signing_keys() -> dict[str, Any]:
     }
 
 
-class GlewlwydProcess:
+class GlewlwydProcess(ChildProcess):
     """A running Glewlwyd; a context manager that ends it.
 
     :param clients: clients, in the names of Glewlwyd's own format; all plugins know all of them.
@@ -120,48 +130,26 @@ class GlewlwydProcess:
         plugins: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="glewlwyd-")
-        self._log: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")
-        self._session = requests.Session()
-        self._session.trust_env = False
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]  # it cannot be asked to take a free one
+        self.url = f"http://127.0.0.1:{port}"
+        super().__init__(["glewlwyd", "--config-file", str(self._write_configuration(port))])
+        self.wait_until_it_answers(f"{self.url}/api/")
         try:
-            self.url, self._process = self._start()
-            try:
-                self._configure(clients, plugins)
-            except BaseException:
-                self._end_process()
-                raise
+            self._configure(clients, plugins)
         except BaseException:
-            self._clear_away()
+            self.stop()
             raise
 
-    def _start(self) -> tuple[str, subprocess.Popen[bytes]]:
+    def _write_configuration(self, port: int) -> Path:
         database = Path(self._folder.name) / "glewlwyd.sqlite"
         connection = sqlite3.connect(database)
         connection.execute("PRAGMA journal_mode=WAL")  # the file keeps it; most waits fall away
         connection.executescript(SCHEMA.read_text(encoding="utf-8"))
         connection.close()
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]  # it cannot be asked to take a free one
-        url = f"http://127.0.0.1:{port}"
         configuration = Path(self._folder.name) / "glewlwyd.conf"
-        configuration.write_text(_server_configuration(port, url, database), encoding="utf-8")
-        process = subprocess.Popen(
-            ["glewlwyd", "--config-file", str(configuration)],
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=subprocess.STDOUT,
-        )
-        too_late = time.monotonic() + SECONDS_TO_START
-        while process.poll() is None and time.monotonic() < too_late:
-            try:
-                self._session.get(f"{url}/api/", timeout=5)
-            except requests.ConnectionError:
-                time.sleep(0.02)
-            else:
-                return url, process
-        process.kill()
-        process.wait()
-        raise RuntimeError(f"Glewlwyd did not start:\n{self.log}")
+        configuration.write_text(_server_configuration(port, self.url, database), encoding="utf-8")
+        return configuration
 
     def _configure(
         self, clients: Sequence[Mapping[str, Any]], plugins: Mapping[str, Mapping[str, Any]]
@@ -187,7 +175,7 @@ class GlewlwydProcess:
 
     def _admin(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Any:
         url = f"{self.url}/api/{path}"
-        answer = self._session.request(method, url, json=document, timeout=10)
+        answer = self.session.request(method, url, json=document, timeout=10)
         if answer.status_code != 200:
             raise RuntimeError(f"{method} {path}: {answer.status_code} {answer.text}\n{self.log}")
         return answer.json() if answer.content else None
@@ -201,35 +189,10 @@ class GlewlwydProcess:
         document: dict[str, Any] = self._admin("GET", f"{plugin}/.well-known/openid-configuration")
         return document
 
-    @property
-    def log(self) -> str:
-        """What the process wrote."""
-        self._log.seek(0)
-        return self._log.read()
-
     def stop(self) -> None:
         """End the process and remove what it wrote."""
-        self._end_process()
-        self._clear_away()
-
-    def _end_process(self) -> None:
-        self._process.terminate()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def _clear_away(self) -> None:
-        self._session.close()
-        self._log.close()
+        super().stop()
         self._folder.cleanup()
-
-    def __enter__(self) -> GlewlwydProcess:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.stop()
 
 
 def _server_configuration(port: int, url: str, database: Path) -> str:

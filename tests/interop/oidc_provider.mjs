@@ -10,9 +10,12 @@
 //   clients   client metadata, as oidc-provider names it (the names of RFC 7591)
 //   features  oidc-provider's own names, laid over the ones below: {"jwtResponseModes": {"enabled": true}}
 //
+// Refresh tokens rotate at each use, and the second use of one ends all that came of its login.
 // When it listens it prints one line, {"issuer": …, "port": …}; on stderr it complains of an unsupported
 // Node, of a configuration it cannot use, and of its own failures, and is silent otherwise.
-// GET /__calls answers what the protocol's endpoints received since the start, DELETE /__calls forgets it.
+// GET /__calls answers what the protocol's endpoints received since the start, and which logout notices
+// were sent; DELETE /__calls forgets it.
+// PUT /__access_tokens {"seconds": 60} or {"until": seconds since 1970} says how long they hold from now on.
 
 import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -21,6 +24,7 @@ import * as https from 'node:https';
 import { createInterface } from 'node:readline';
 
 import Provider from 'oidc-provider';
+import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
 
 const HOST = '127.0.0.1';
 const SIGNING_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
@@ -30,6 +34,7 @@ const ENDPOINTS = {
   '/request': 'pushed_authorization_request',
   '/auth': 'authorization',
   '/token': 'token',
+  '/token/revocation': 'revocation',
   '/me': 'userinfo',
   '/session/end': 'end_session',
 };
@@ -62,6 +67,7 @@ function mergedFeatures(features = {}) {
     devInteractions: { enabled: true },
     pushedAuthorizationRequests: { enabled: true, requirePushedAuthorizationRequests: true },
     requestObjects: { enabled: true, requireSignedRequestObject: true },
+    revocation: { enabled: true },
     rpInitiatedLogout: { enabled: true },
     userinfo: { enabled: true },
   };
@@ -131,6 +137,21 @@ class Record {
     };
   }
 
+  // A notice that we sent, and whether it was taken.
+  sent(client, error) {
+    this.calls.push({
+      endpoint: 'backchannel_logout',
+      method: 'POST',
+      path: new URL(client.backchannelLogoutUri).pathname,
+      query: [],
+      form: [],
+      authorization: null,
+      headers: {},
+      status: error ? null : 200,
+      error: error && { error: error.error ?? error.message, description: null, detail: null },
+    });
+  }
+
   answer(request, response) {
     if (request.method === 'DELETE') this.calls = [];
     response.setHeader('Content-Type', 'application/json');
@@ -138,13 +159,26 @@ class Record {
   }
 }
 
+async function readJson(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+}
+
 const configuration = await readConfiguration();
 const record = new Record();
+let accessTokens = { seconds: 3600 };
 let answer;
 
 function listener(request, response) {
   if (request.url === '/__calls') {
     record.answer(request, response);
+  } else if (request.url === '/__access_tokens') {
+    readJson(request).then((wanted) => {
+      accessTokens = wanted;
+      response.setHeader('Content-Type', 'application/json');
+      response.end('{}');
+    });
   } else {
     record.watch(request, response);
     answer(request, response);
@@ -161,7 +195,10 @@ await new Promise((resolve, reject) => {
 
 const { port } = server.address();
 const issuer = configuration.issuer ?? `${configuration.https ? 'https' : 'http'}://${HOST}:${port}`;
+const kept = new Map();
 const provider = new Provider(issuer, {
+  // Its own adapter forgets whatever lies beneath a thousand newer things.
+  adapter: (model) => new MemoryAdapter(model, kept),
   clients: configuration.clients ?? [],
   features: mergedFeatures(configuration.features),
   jwks: newSigningKeys(),
@@ -169,6 +206,12 @@ const provider = new Provider(issuer, {
   claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
   findAccount,
   pkce: { required: () => true },
+  rotateRefreshToken: () => true,
+  ttl: {
+    AccessToken: () => accessTokens.seconds ?? Math.max(1, accessTokens.until - Math.floor(Date.now() / 1000)),
+  },
+  // Without the guard against addresses of the provider's own network, where these tests take place.
+  fetch: (url, options) => fetch(url, { ...options, dispatcher: undefined }),
   enabledJWA: {
     clientAuthSigningAlgValues: ['HS256', ...SIGNING_ALGORITHMS],
     idTokenSigningAlgValues: SIGNING_ALGORITHMS,
@@ -177,11 +220,13 @@ const provider = new Provider(issuer, {
 });
 for (const event of [
   'authorization.error', 'discovery.error', 'end_session.error', 'grant.error', 'jwks.error',
-  'pushed_authorization_request.error', 'server_error', 'userinfo.error',
+  'pushed_authorization_request.error', 'revocation.error', 'server_error', 'userinfo.error',
 ]) {
   provider.on(event, (ctx, error) => record.refused(ctx, error));
 }
 provider.on('server_error', (_ctx, error) => console.error(error));
+provider.on('backchannel.success', (_ctx, client) => record.sent(client, null));
+provider.on('backchannel.error', (_ctx, error, client) => record.sent(client, error));
 // The provider looks at a client when it is first asked for; a wrong one shall be known at the start.
 for (const { client_id: id } of configuration.clients ?? []) await provider.Client.find(id);
 answer = provider.callback();

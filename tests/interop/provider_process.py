@@ -5,22 +5,21 @@ What the provider demands and answers is in ``oidc_provider.mjs``.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
 import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import requests
+from tests.interop.child_process import SECONDS_TO_START, ChildProcess
 
 HERE = Path(__file__).parent
 OLDEST_NODE = 20
-SECONDS_TO_START = 30
 
 
 def missing_piece() -> str | None:
@@ -53,7 +52,7 @@ def is_required() -> bool:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request that reached an endpoint of the provider.
+    """One request that reached an endpoint of the provider, or a notice that it sent.
 
     ``query`` and ``form`` are pairs in order of arrival, duplicates included; ``authorization`` is
     the scheme of that header in lower case; ``error`` is the provider's reason where it refused.
@@ -81,7 +80,7 @@ class Call:
         return value
 
 
-class ProviderProcess:
+class ProviderProcess(ChildProcess):
     """A running oidc-provider; a context manager that ends it.
 
     :param clients: client metadata in the names of RFC 7591.
@@ -99,52 +98,37 @@ class ProviderProcess:
         ca_bundle: Path | None = None,
     ) -> None:
         self.ca_bundle = ca_bundle
-        self._log: IO[str] = tempfile.TemporaryFile("w+", encoding="utf-8")
-        self._process = subprocess.Popen(
+        super().__init__(
             ["node", str(HERE / "oidc_provider.mjs")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=self._log,
             text=True,
             encoding="utf-8",
         )
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.verify = str(ca_bundle) if ca_bundle else True
+        self.session.verify = str(ca_bundle) if ca_bundle else True
         configuration = {
             "clients": list(clients),
             "features": dict(features or {}),
             "https": dict(https) if https else None,
         }
-        try:
-            self.issuer: str = self._start(configuration)["issuer"]
-        except BaseException:
-            self.stop()
-            raise
+        self.issuer: str = self._configure(configuration)["issuer"]
 
-    def _start(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        too_late = threading.Timer(SECONDS_TO_START, self._process.kill)
+    def _configure(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        too_late = threading.Timer(SECONDS_TO_START, self.process.kill)
         too_late.start()
         try:
-            self._process.stdin.write(json.dumps(configuration) + "\n")
-            self._process.stdin.flush()
-            line = self._process.stdout.readline()
+            self.process.stdin.write(json.dumps(configuration) + "\n")
+            self.process.stdin.flush()
+            line = self.process.stdout.readline()
         except BrokenPipeError:
             line = ""
         finally:
             too_late.cancel()
         if not line:
-            self._process.wait(timeout=5)
-            raise RuntimeError(f"oidc-provider did not start:\n{self.log}")
+            self.fail_to_start()
         ready: dict[str, Any] = json.loads(line)
         return ready
-
-    @property
-    def log(self) -> str:
-        """What the process wrote to its standard error."""
-        self._log.seek(0)
-        return self._log.read()
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -156,7 +140,9 @@ class ProviderProcess:
         """Return what the provider received since :meth:`forget_calls`, in order of arrival.
 
         :param endpoint: ``discovery``, ``jwks``, ``pushed_authorization_request``,
-            ``authorization``, ``token``, ``userinfo`` or ``end_session``; without it all of them.
+            ``authorization``, ``token``, ``revocation``, ``userinfo`` or ``end_session``; without
+            it all of them. Of a ``backchannel_logout``, which the provider sends, it is the
+            address, and whether it was taken.
         """
         calls = [Call.parse(record) for record in self._answer("GET", "/__calls")]
         return [call for call in calls if endpoint in (None, call.endpoint)]
@@ -165,29 +151,21 @@ class ProviderProcess:
         """Empty the record."""
         self._answer("DELETE", "/__calls")
 
-    def _answer(self, method: str, path: str) -> Any:
-        response = self._session.request(method, self.issuer + path, timeout=10)
+    def let_access_tokens_hold(self, **wanted: int) -> None:
+        """Say how long access tokens hold from now on: ``seconds``, or ``until`` a time."""
+        self._answer("PUT", "/__access_tokens", wanted)
+
+    def _answer(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Any:
+        response = self.session.request(method, self.issuer + path, json=document, timeout=10)
         response.raise_for_status()
         return response.json()
 
-    def stop(self) -> None:
-        """End the process: it goes when its input does."""
-        self._session.close()
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
+    def ask_to_end(self) -> None:
+        """Close its input: then it goes."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            assert pipe is not None
+            with contextlib.suppress(BrokenPipeError):
                 pipe.close()
-        try:
-            self._process.wait(timeout=5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-        self._log.close()
-
-    def __enter__(self) -> ProviderProcess:
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.stop()
 
 
 StartProvider = Callable[..., ProviderProcess]

@@ -385,16 +385,31 @@ def test_without_its_session_management_a_logout_ends_the_session_of_this_site(
     assert glewlwyd_browser.steps == asked, "the session at Glewlwyd lives on"
 
 
-def test_with_its_session_management_a_logout_ends_on_an_empty_page_there(
+def test_with_its_session_management_a_logout_ends_the_session_there_too(
     provider: GlewlwydProcess, glewlwyd_browser: GlewlwydBrowser
 ) -> None:
+    """It wants the ID token as a hint, and a ``state`` to come back with."""
+    site = new_site(settings(provider, plugin="sessions", PARJAR_STORE="memory"))
+    log_in(site, glewlwyd_browser)
+    away = site.post("/logout", headers=FROM_THE_SITE).headers["Location"]
+    assert knows_nobody(site)
+    assert away.startswith(provider.metadata("sessions")["end_session_endpoint"] + "?")
+    asked = parse_qs(urlsplit(away).query)
+    back = glewlwyd_browser.sign_out(away)
+    assert back == f"{SITE}/?{urlencode({'state': asked['state'][0]})}"
+    assert site.get(back.removeprefix(SITE), headers=NAVIGATION).text == "home"
+    log_in(site, glewlwyd_browser)
+    assert glewlwyd_browser.steps.count("password") == 2, "the session at Glewlwyd had ended"
+
+
+def test_a_site_that_keeps_no_tokens_ends_a_logout_on_an_empty_page_there(
+    provider: GlewlwydProcess, glewlwyd_browser: GlewlwydBrowser
+) -> None:
+    """It knows nobody without an ``id_token_hint``, and such a site has none."""
     site = new_site(settings(provider, plugin="sessions"))
     log_in(site, glewlwyd_browser)
-    answer = site.post("/logout", headers=FROM_THE_SITE)
+    location = site.post("/logout", headers=FROM_THE_SITE).headers["Location"]
     assert knows_nobody(site)
-    location = answer.headers["Location"]
-    assert location.startswith(provider.metadata("sessions")["end_session_endpoint"] + "?")
-    # It knows nobody without an id_token_hint, and a site that keeps the identity alone has none.
     assert "id_token_hint" not in location
     page = glewlwyd_browser.open(location)
     assert (page.status_code, page.text) == (200, "")

@@ -51,6 +51,10 @@ def new_site(config: Mapping[str, Any]) -> FlaskClient:
     app.config.update(SECRET_KEY="of the tests alone", **config)
     parjar = ParJar(app)
 
+    @app.get("/")
+    def home() -> str:
+        return "home"
+
     @app.get("/account")
     @login_required
     def account() -> dict[str, Any]:
@@ -70,6 +74,11 @@ def new_site(config: Mapping[str, Any]) -> FlaskClient:
     @app.get("/prove-it")
     def prove_it() -> ResponseReturnValue:
         return parjar.login(max_age=60, next="/account")
+
+    @app.get("/token")
+    @login_required
+    def token() -> str:
+        return parjar.access_token()
 
     return app.test_client()
 
