@@ -287,6 +287,12 @@ CODES: Mapping[str, Code] = {
         "Another site tried to log you out. You are still logged in.",
         "A POST to the logout route did not come from a page of this site.",
     ),
+    "tokens_lost": Code(
+        500,
+        _SITE,
+        "A login is seconds old, and its tokens are gone or have expired: does the provider say "
+        "expires_in 0, does the browser drop the token cookies, does Redis evict keys?",
+    ),
     # logout notices
     "notice_missing": Code(
         400,

@@ -112,7 +112,7 @@ def step_up_required(
     RFC 9470, OpenID Connect Core 3.1.2.1.
     """
     wanted = (acr,) if isinstance(acr, str) else tuple(acr or ())
-    if not wanted and max_age is None:
+    if not all(wanted) or (not wanted and max_age is None):
         raise TypeError('say what is wanted: @step_up_required(acr="mfa") or (max_age=300)')
 
     def check(identity: Identity) -> None:

@@ -54,11 +54,14 @@ def demand_step_up(step_up: StepUp, *, logged_in_at: int, now: int) -> LoginRequ
     return LoginRequired(asked, code="step_up_required", step_up=slip)
 
 
-def begin_step_up(slip: str, *, now: int) -> StepUp | None:
-    """Read a slip that came to ``/login``, and remember that it is being tried.
+def begin_step_up(slip: str | None, *, now: int) -> StepUp | None:
+    """Read the slip of a login that begins, and remember that it is being tried.
 
-    :returns: None where it is not ours or too old: then the login is a plain one.
+    :returns: None where there is none, or it is not ours or too old: then the login is a plain one.
     """
+    session.pop(SESSION_KEY, None)
+    if slip is None:
+        return None
     try:
         (provider, acr_values, max_age, essential), signed_at = read_slip(slip, purpose="step_up")
     except ValueError:

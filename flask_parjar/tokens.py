@@ -9,7 +9,7 @@ from flask import Response, current_app, request
 from flask import session as web_session
 
 from .announcements import tell_tokens_ended, tell_tokens_refreshed
-from .errors import LoginRequired
+from .errors import LoginError, LoginRequired
 from .flows.open_sessions import OpenSession, tokens_key
 from .flows.refresh import live_tokens
 from .flows.vault import Vault
@@ -23,6 +23,8 @@ from .step_up import StepUp, demand_step_up
 from .stores import CookieStore
 
 _COOKIES = "flask_parjar.cookies"  # in the WSGI environ: as short-lived as the request itself
+_MISSED = "_parjar_tokens_missed"  # in the session: the handle of the one that had no tokens
+_JUST_NOW = 60  # seconds
 _NO_STORE = (
     "PARJAR_STORE is session, which keeps no tokens: set it to sealed, redis://… or, in a test, "
     "memory."
@@ -57,6 +59,7 @@ def access_token() -> str:
     """A live access token of whoever is logged in.
 
     :raises LoginRequired: nobody is, or their tokens have ended.
+    :raises LoginError: ``tokens_lost``, where the login was just now.
     :raises ProviderUnavailable: it must be renewed, and the provider cannot do it now.
     :raises StoreUnavailable: the store does not answer.
     :raises RuntimeError: PARJAR_STORE keeps no tokens.
@@ -74,10 +77,26 @@ def access_token() -> str:
         )
     except LoginRequired as ended:
         tell_tokens_ended(identity, ended)
-        raise
+        raise _unless_it_was_tried(ended, session) from ended
     if renewed:
         tell_tokens_refreshed(identity)
     return tokens.access_token
+
+
+def _unless_it_was_tried(ended: LoginRequired, session: OpenSession) -> LoginRequired | LoginError:
+    """The error to answer with: where a login for the same want is just over, one more is in vain.
+
+    So a provider whose tokens are dead from the start, and a browser that drops the cookies they
+    lie in, end in a sentence and not in a circle of redirects.
+    """
+    if ended.code != "tokens_missing":
+        return ended
+    missed_before = web_session.get(_MISSED)
+    web_session[_MISSED] = session.handle
+    just_now = time.time() - session.logged_in_at < _JUST_NOW
+    if just_now and missed_before not in (None, session.handle):
+        return LoginError("tokens_lost", ended.detail)
+    return ended
 
 
 def open_api(base_url: str) -> ApiSession:

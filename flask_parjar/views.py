@@ -77,9 +77,9 @@ def login(provider: str | None = None) -> ResponseReturnValue:
     if not is_navigation():
         raise LoginRequired  # a script cannot follow to the provider, and no image begins a login
     options = _chosen_options()
-    slip = request.args.get("step_up")
-    if slip is not None and not is_speculative():
-        options = _stepped_up(options, begin_step_up(slip, now=int(time.time())))
+    if not is_speculative():
+        step_up = begin_step_up(request.args.get("step_up"), now=int(time.time()))
+        options = _stepped_up(options, step_up)
     name = provider or options.provider
     providers = current_state().providers
     if name is None and len(providers) > 1:
@@ -142,6 +142,7 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
                 keep_tokens(completed.tokens)
                 tell_logged_in(completed, identity, parameters.values)
             except Exception:
+                _tokens_left()
                 browser_session.log_out()
                 raise
             return redirect(transaction.next)
@@ -272,6 +273,8 @@ def frontchannel_logout(provider: str | None = None) -> ResponseReturnValue:
 
     OpenID Connect Front-Channel Logout 1.0 section 2.
     """
+    if is_speculative():
+        return _not_now()
     client = current_state().provider(provider).client
     identity, given = browser_session.get_identity(), request.args
     sid = identity.claims.get("sid")

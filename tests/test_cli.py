@@ -1,9 +1,10 @@
-"""``flask parjar dev-provider``, as a developer types it."""
+"""``flask parjar``, as a developer or an operator types it."""
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,10 @@ import requests
 from flask import Flask
 
 from flask_parjar import ParJar
-from tests.site import path_and_query
+from flask_parjar.testing import DevProvider, Person
+from tests.after_login import set_clock, store_address, token_site
+from tests.redis_process import RedisProcess
+from tests.site import Visitor, make_site, path_and_query
 
 APP = """
 from flask import Flask
@@ -140,3 +144,123 @@ def test_a_site_for_another_provider_is_told_so(
     assert process.returncode != 0
     assert "https://op.example" in output and "PARJAR_ISSUER" in output
     assert "Traceback" not in output
+
+
+# flask parjar sessions
+
+
+@pytest.fixture
+def redis_address(redis_process: RedisProcess) -> str:
+    return store_address("redis", redis_process)
+
+
+def sessions(app: Flask, *arguments: str) -> tuple[int, str]:
+    """What an operator is told, and the exit code."""
+    result = app.test_cli_runner().invoke(args=["parjar", "sessions", *arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    assert "Traceback" not in result.output
+    return result.exit_code, result.output
+
+
+def test_sessions_are_listed_oldest_first(provider: DevProvider, redis_address: str) -> None:
+    app = token_site(provider, redis_address)
+    assert sessions(app) == (0, "0 sessions open\n")
+    for person in ("grace", "ada", "ada"):
+        Visitor(app, provider).log_in(person=person)
+        time.sleep(1.05)  # they are told apart by the second
+    code, output = sessions(app)
+    *lines, summary = output.splitlines()
+    assert (code, summary) == (0, "3 sessions open")
+    for line, person in zip(lines, ("grace", "ada", "ada"), strict=True):
+        assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  default  {person}", line)
+    assert lines == sorted(lines, key=lambda line: line[:19])
+    assert sessions(app, "ada")[1].splitlines()[-1] == "2 sessions open"
+    assert sessions(app, "nobody") == (0, "0 sessions open\n")
+    assert sessions(app, "--provider", "default")[1] == output
+
+
+def test_sessions_are_ended(provider: DevProvider, redis_address: str) -> None:
+    key = provider.config()["PARJAR_SIGNING_KEY"]
+    app, shell = (token_site(provider, redis_address, PARJAR_SIGNING_KEY=key) for _ in range(2))
+    clock = set_clock(app)
+    ada, again, grace = Visitor(app, provider), Visitor(app, provider), Visitor(app, provider)
+    ada.log_in()
+    again.log_in()
+    grace.log_in(person="grace")
+    code, output = sessions(shell, "ada", "--end")
+    assert (code, output.splitlines()[-1], output.count("  ada")) == (0, "2 sessions ended", 2)
+    clock.now += 5
+    assert [each.get("/me").status_code for each in (ada, again, grace)] == [302, 302, 200]
+    assert sessions(shell, "ada") == (0, "0 sessions open\n")
+    assert sessions(shell, "ada", "--end") == (0, "0 sessions ended\n")
+    time.sleep(1.05)  # what was ended in this second would take a new login along
+    ada.log_in()
+    assert ada.get("/me").status_code == 200
+    assert sessions(shell, "ada", "--end")[1].splitlines()[-1] == "1 session ended"
+
+
+def test_nobody_ends_everybody_s_sessions(provider: DevProvider, redis_address: str) -> None:
+    app = token_site(provider, redis_address)
+    visitor = Visitor(app, provider)
+    visitor.log_in()
+    code, output = sessions(app, "--end")
+    assert code == 2 and "say whose sessions to end" in output
+    assert visitor.get("/me").status_code == 200
+
+
+@pytest.mark.parametrize("store", ["session", "sealed", "memory"])
+def test_a_store_that_cannot_be_looked_into(provider: DevProvider, store: str) -> None:
+    code, output = sessions(make_site(provider, PARJAR_STORE=store), "ada", "--end")
+    assert code == 1
+    assert output == (
+        f"Error: PARJAR_STORE is {store}, which no other process can look into: "
+        "set it to redis://…\n"
+    )
+
+
+@pytest.mark.parametrize("arguments", [(), ("ada",), ("ada", "--end")])
+def test_a_redis_that_is_away(provider: DevProvider, arguments: tuple[str, ...]) -> None:
+    app = make_site(provider, PARJAR_STORE="redis://:hunter2@127.0.0.1:1/0")
+    code, output = sessions(app, *arguments)
+    assert code == 1
+    assert output.startswith("Error: store_unreachable: Redis: ConnectionError. ")
+    assert "is Redis up" in output and "hunter2" not in output
+
+
+def test_sessions_of_a_named_provider(redis_address: str) -> None:
+    work, home = DevProvider("https://work.example"), DevProvider("https://home.example")
+    sections = {
+        name: {"issuer": each.issuer, "client_id": name}
+        for name, each in (("work", work), ("home", home))
+    }
+    app = make_site(
+        work,
+        connect=False,
+        PARJAR_ISSUER=None,
+        PARJAR_PROVIDERS=sections,
+        PARJAR_STORE=redis_address,
+    )
+    visitors = []
+    for name, each in (("work", work), ("home", home)):
+        each.connect(app)
+        visitor = Visitor(app, each)
+        visitor.log_in(f"/login/{name}")
+        visitors.append(visitor)
+    assert sessions(app, "ada")[1].splitlines()[-1] == "2 sessions open"
+    code, output = sessions(app, "ada", "--provider", "home")
+    assert (code, output.splitlines()[-1]) == (0, "1 session open")
+    assert "  home  ada" in output and "work" not in output
+    assert sessions(app, "ada", "--provider", "home", "--end")[0] == 0
+    assert [each.get("/me").status_code for each in visitors] == [200, 302]
+    code, output = sessions(app, "--provider", "nobody")
+    assert code == 1 and output.startswith("Error: provider_unknown: ")
+
+
+def test_what_a_stranger_called_themselves_is_no_command(
+    provider: DevProvider, redis_address: str
+) -> None:
+    """A sub is printable ASCII, so it writes nothing into a terminal but itself."""
+    provider.people["odd"] = Person("odd", {"sub": "x  default  ada 2 sessions"})
+    app = token_site(provider, redis_address)
+    Visitor(app, provider).log_in(person="odd")
+    assert sessions(app)[1].splitlines()[-1] == "1 session open"

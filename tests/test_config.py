@@ -49,6 +49,7 @@ def test_the_least_configuration() -> None:
     assert (settings.after_login, settings.after_logout, settings.url_prefix) == ("/", "/", None)
     assert (settings.http_timeout, settings.transaction_lifetime) == (5, 600)
     assert settings.session_lifetime == 8 * 3600
+    assert (settings.store, settings.idle_timeout) == ("session", None)
     assert read(PARJAR_STORE="session") == settings
     assert not settings.named and not settings.warnings
 
@@ -96,8 +97,17 @@ def test_a_key_of_a_later_version_is_refused_and_not_ignored(key: str) -> None:
 @pytest.mark.parametrize(
     "key, value",
     [
-        ("STORE", "redis://localhost"),
-        ("STORE", "sealed"),
+        ("STORE", ""),
+        ("STORE", "Sealed"),
+        ("STORE", "cookies"),
+        ("STORE", "localhost:6379"),
+        ("STORE", "redis:/localhost"),
+        ("STORE", "http://localhost"),
+        ("STORE", "rediss:"),
+        ("STORE", " redis://localhost"),
+        ("STORE", True),
+        ("STORE", 7),
+        ("STORE", ["memory"]),
         ("RESPONSE_MODE", "jwt"),
         ("RESPONSE_MODE", "query.jwt"),
         ("CLIENT_AUTH", "tls_client_auth"),
@@ -168,6 +178,11 @@ def test_a_key_of_a_later_version_is_refused_and_not_ignored(key: str) -> None:
         ("AFTER_LOGIN", "https://elsewhere.example/"),
         ("AFTER_LOGOUT", "//elsewhere.example/"),
         ("SESSION_LIFETIME", 59),
+        ("IDLE_TIMEOUT", 59),
+        ("IDLE_TIMEOUT", 0),
+        ("IDLE_TIMEOUT", "soon"),
+        ("IDLE_TIMEOUT", True),
+        ("IDLE_TIMEOUT", 367 * 86400),
         ("TRANSACTION_LIFETIME", 3601),
         ("HTTP_TIMEOUT", 0),
         ("CA_BUNDLE", "no/such/file"),
@@ -382,3 +397,72 @@ def test_a_faulty_key_is_one_fault() -> None:
 def test_none_in_a_section_is_as_good_as_nothing() -> None:
     settings = read(PARJAR_PROVIDERS={"work": {"client_secret": None}})
     assert settings.providers["work"].client_secret is None
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        *("session", "sealed", "memory"),
+        *("redis://localhost", "redis://:secret@10.0.0.1:6380/3", "rediss://cache.example:6379/0"),
+        *("unix:///run/redis.sock", "unix:///run/redis.sock?db=2", "redis://localhost?db=1"),
+    ],
+)
+def test_every_store(store: str) -> None:
+    assert read(PARJAR_STORE=store).store == store
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "redis//:hunter2@cache.example",  # a slip of the pen
+        "REDIS://:hunter2@cache.example",
+        "hunter2",
+        "redis://:hunter2@cache.example:port/0",
+        "redis://:hunter2@[cache.example/0",
+        "unix://:hunter2@/run/redis.sock?socket_timeout=soon",
+        *(f"redis://:hunter2{mark}x@cache.example/0" for mark in "/?#"),
+        "redis://:hunter2@cache.example/0?hunter2=1",
+        "rediss://:hunter2@cache.example/0?ssl_cert_reqs=hunter2",
+    ],
+)
+def test_no_fault_shows_the_password_of_the_store(store: str) -> None:
+    app = Flask(__name__)
+    app.config.update(GOOD, SECRET_KEY="s", PARJAR_STORE=store)
+    with pytest.raises(ConfigError) as caught:
+        ParJar(app)
+    (fault,) = caught.value.faults
+    assert fault.startswith("PARJAR_STORE: ")
+    assert "hunter2" not in str(caught.value) and "cache.example" not in str(caught.value)
+
+
+def test_a_store_that_is_away_keeps_no_site_from_starting() -> None:
+    app = Flask(__name__)
+    app.config.update(GOOD, SECRET_KEY="s", PARJAR_STORE="redis://:hunter2@127.0.0.1:1/0")
+    ParJar(app)
+    assert "hunter2" not in repr(app.extensions["parjar"].store)
+
+
+def test_an_idle_time_out() -> None:
+    assert read(PARJAR_IDLE_TIMEOUT=1800).idle_timeout == 1800
+    assert read(PARJAR_IDLE_TIMEOUT=60).idle_timeout == 60
+    assert read(PARJAR_IDLE_TIMEOUT=None).idle_timeout is None
+
+
+def test_memory_is_refused_where_several_workers_are_announced(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    app = Flask(__name__)
+    app.config.update(GOOD, SECRET_KEY="s", PARJAR_STORE="memory")
+    monkeypatch.setenv("WEB_CONCURRENCY", "4")
+    with pytest.raises(ConfigError) as caught:
+        ParJar(app)
+    (fault,) = caught.value.faults
+    assert "WEB_CONCURRENCY" in fault and "redis://" in fault
+    assert "parjar" not in app.extensions
+    for one in ("1", ""):
+        monkeypatch.setenv("WEB_CONCURRENCY", one)
+        app = Flask(__name__)
+        app.config.update(GOOD, SECRET_KEY="s", PARJAR_STORE="memory")
+        with caplog.at_level(logging.WARNING, "flask_parjar"):
+            ParJar(app)
+    assert caplog.text.count("PARJAR_STORE is memory: for tests") == 2

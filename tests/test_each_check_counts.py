@@ -19,6 +19,7 @@ from typing import NamedTuple
 import pytest
 
 import flask_parjar
+from tests.after_login import BAD_NOTICES, attempt_notice, attempt_renewal
 from tests.fault_table import FAULTS
 
 ROOT = Path(__file__).parent.parent
@@ -127,12 +128,104 @@ CHECKS = [
 ]
 
 
-def attempt_at_a_copy(folder: Path, fault: str) -> tuple[str | None, bool]:
+AFTER_LOGIN = """
+import json, sys
+import flask_parjar
+from tests import after_login
+attempt = {"renewal": after_login.attempt_renewal, "notice": after_login.attempt_notice}
+code, left = attempt[sys.argv[1]](sys.argv[2])
+print(json.dumps([flask_parjar.__file__, code, left]))
+"""
+# The code that each gets with every check, where it is in no other table.
+RENEWALS = {
+    "refresh_other_issuer": "token_issuer",
+    "refresh_other_subject": "token_subject",
+    "id_token_aud_foreign": "token_audience",
+    "id_token_expired": "token_expired",
+    "id_token_nonce_wrong": "token_claim",
+    "id_token_auth_time_old": "token_claim",
+    "id_token_at_hash_wrong": "token_hash",
+    "id_token_bad_signature": "token_signature",
+}
+NOTICES = {name: notice.code for name, notice in BAD_NOTICES.items()}
+NOTICES["replay"] = "notice_repeated"
+
+
+class LaterCheck(NamedTuple):
+    """One check of what comes after a login; without it, what it is there for is taken.
+
+    :param story: ``renewal`` or ``notice``
+    """
+
+    story: str
+    file: str
+    text: str
+    without: str
+    fault: str
+
+
+LATER_CHECKS = [
+    *(
+        LaterCheck("renewal", "protocol/id_token.py", text, without, fault)
+        for text, without, fault in (
+            ("verify_issuer(claims, client.issuer)\n", "None\n", "refresh_other_issuer"),
+            ("verify_audience(claims, client)\n", "None\n", "id_token_aud_foreign"),
+            (
+                "_verify_times(claims, now=now, skew=client.clock_skew)\n",
+                "None\n",
+                "id_token_expired",
+            ),
+            ('if claims["sub"] != expected_subject:', "if False:", "refresh_other_subject"),
+            ('("nonce", "auth_time")', '("auth_time",)', "id_token_nonce_wrong"),
+            ('("nonce", "auth_time")', '("nonce",)', "id_token_auth_time_old"),
+            (
+                '_verify_access_token_hash(claims, access_token, str(token.header["alg"]))\n',
+                "None\n",
+                "id_token_at_hash_wrong",
+            ),
+        )
+    ),
+    LaterCheck(
+        "renewal", "protocol/jws.py", "if not genuine:", "if False:", "id_token_bad_signature"
+    ),
+    *(
+        LaterCheck("notice", "protocol/logout.py", text, without, fault)
+        for text, without, fault in (
+            (
+                '_TYPS = ("logout+jwt",',
+                '_TYPS = ("at+jwt", "logout+jwt",',
+                "typ of an access token",
+            ),
+            ("verify_issuer(claims, client.issuer)\n", "None\n", "iss foreign"),
+            ("verify_audience(claims, client)\n", "None\n", "aud foreign"),
+            ("if issued > now + skew:", "if False:", "iat in the future"),
+            ("if now - skew >= expires:", "if False:", "exp over"),
+            ("if issued < now - skew - MAX_NOTICE_AGE:", "if False:", "iat long ago"),
+            ("_verify_event(claims)\n", "None\n", "events missing"),
+            ("not isinstance(events.get(_EVENT), dict)", "False", "events of another kind"),
+            ('if "nonce" in claims:', "if False:", "nonce"),
+            ("if subject is None and sid is None:", "if False:", "neither sub nor sid"),
+            ("if jti is None:", "if False:", "jti missing"),
+        )
+    ),
+    LaterCheck(
+        "notice",
+        "flows/logout.py",
+        "if sessions.was_taken(issuer, notice.jti):",
+        "if False:",
+        "replay",
+    ),
+]
+
+
+def attempt_at_a_copy(
+    folder: Path, fault: str, *, script: str = ATTEMPT, story: tuple[str, ...] = ()
+) -> tuple[str | None, bool]:
     """What a fault comes to where the package is the one in a folder."""
     environment = {n: v for n, v in os.environ.items() if not n.startswith("COV")}
     environment["PYTHONPATH"] = os.pathsep.join([str(folder), str(ROOT)])
     answer = subprocess.run(
-        [sys.executable, "-B", "-c", ATTEMPT, fault],
+        [sys.executable, "-B", "-c", script, *story, fault],
         cwd=folder,
         env=environment,
         capture_output=True,
@@ -167,3 +260,29 @@ def test_without_the_check_the_row_fails(check: Check, package: Path) -> None:
 def test_with_every_check_the_row_holds(package: Path) -> None:
     code, logged_in = attempt_at_a_copy(package, "id_token_iss_foreign")
     assert (code, logged_in) == (ROWS["id_token_iss_foreign"].code, False)
+
+
+@pytest.mark.parametrize("check", LATER_CHECKS, ids=[check.fault for check in LATER_CHECKS])
+def test_without_the_check_it_is_taken(check: LaterCheck, package: Path) -> None:
+    file = package / "flask_parjar" / check.file
+    source = file.read_text(encoding="utf-8")
+    assert source.count(check.text) == 1, f"{check.file} has changed"
+    file.write_text(source.replace(check.text, check.without), encoding="utf-8")
+    code, _ = attempt_at_a_copy(package, check.fault, script=AFTER_LOGIN, story=(check.story,))
+    assert code is None
+
+
+@pytest.mark.parametrize("fault, code", RENEWALS.items())
+def test_with_every_check_a_renewal_is_refused(fault: str, code: str) -> None:
+    """As test_tokens has it too, and more; here nothing may go missing from the table above."""
+    assert attempt_renewal(fault) == (code, False)
+
+
+@pytest.mark.parametrize("fault, code", NOTICES.items())
+def test_with_every_check_a_notice_is_refused(fault: str, code: str) -> None:
+    assert attempt_notice(fault) == (code, True)
+
+
+def test_every_later_check_has_its_row() -> None:
+    for check in LATER_CHECKS:
+        assert check.fault in {"renewal": RENEWALS, "notice": NOTICES}[check.story]

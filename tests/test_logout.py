@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +13,8 @@ from flask import Flask
 
 from flask_parjar import Identity, logged_out
 from flask_parjar.testing import DevProvider
-from tests.site import ISSUER, Visitor, make_site, query
+from tests.redis_process import RedisProcess
+from tests.site import ISSUER, Visitor, make_site, path_and_query, query
 
 FROM_HERE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
 
@@ -34,7 +39,10 @@ def test_a_page_of_the_site_logs_out_here_and_there(
     response = getattr(visitor, method)("/logout", headers=headers)
     assert response.status_code == 302
     assert response.location.startswith(f"{ISSUER}/")
-    assert query(response.location) == {
+    sent = query(response.location)
+    (state,) = sent.pop("state")
+    assert len(state) >= 20
+    assert sent == {
         "client_id": ["flask-parjar"],
         "logout_hint": ["ada"],
         "post_logout_redirect_uri": ["http://localhost/"],
@@ -174,5 +182,104 @@ def test_the_signal_says_who_left(site: Flask, visitor: Visitor) -> None:
 def test_a_whole_round_trip(visitor: Visitor, provider: DevProvider) -> None:
     visitor.log_in()
     away = visitor.post("/logout", headers=FROM_HERE).location
-    back = provider.browser().sign_out(away)
-    assert back == "http://localhost/"
+    back = str(provider.browser().sign_out(away))
+    assert back == f"http://localhost/?state={query(away)['state'][0]}"
+    assert visitor.get(path_and_query(back)).text == "home"
+
+
+# What a store adds.
+
+STORES = ["sealed", "memory", "redis"]
+
+
+def site_with_store(provider: DevProvider, redis_process: RedisProcess, store: str) -> Flask:
+    return make_site(
+        provider,
+        PARJAR_STORE=redis_process.url if store == "redis" else store,
+        PARJAR_SCOPES="openid profile offline_access",
+        SECRET_KEY=uuid.uuid4().hex,
+    )
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_the_provider_is_shown_the_id_token_of_the_login(
+    provider: DevProvider, redis_process: RedisProcess, store: str
+) -> None:
+    visitor = Visitor(site_with_store(provider, redis_process, store), provider)
+    visitor.log_in()
+    provider.calls.clear()
+    away = visitor.post("/logout", headers=FROM_HERE).location
+    sent = query(away)
+    assert "logout_hint" not in sent and sent["client_id"] == ["flask-parjar"]
+    header, claims, _ = sent["id_token_hint"][0].split(".")
+    assert json.loads(b64decode(claims))["sub"] == "ada"
+    assert str(provider.browser().sign_out(away)).startswith("http://localhost/?state=")
+    assert not is_logged_in(visitor)
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_both_tokens_are_revoked_the_refresh_token_first(
+    provider: DevProvider, redis_process: RedisProcess, store: str
+) -> None:
+    visitor = Visitor(site_with_store(provider, redis_process, store), provider)
+    visitor.log_in()
+    provider.calls.clear()
+    visitor.post("/logout", headers=FROM_HERE)
+    revoked = [call.form for call in provider.calls if call.endpoint == "revocation"]
+    assert [form["token_type_hint"] for form in revoked] == ["refresh_token", "access_token"]
+    assert all(form["client_assertion"] and form["token"] for form in revoked)
+    provider.calls.clear()
+    visitor.post("/logout", headers=FROM_HERE)
+    assert provider.calls == []  # there is nothing left to give back
+
+
+@pytest.mark.parametrize("fault", ["revocation_503", "revocation_refused"])
+def test_a_failed_revocation_keeps_nobody_logged_in(
+    provider: DevProvider, caplog: pytest.LogCaptureFixture, fault: str
+) -> None:
+    app = make_site(provider, PARJAR_STORE="sealed", PARJAR_SCOPES="openid offline_access")
+    visitor = Visitor(app, provider)
+    visitor.log_in()
+    with provider.fault(fault):
+        response = visitor.post("/logout", headers=FROM_HERE)
+    assert response.location.startswith(f"{ISSUER}/end-session?")
+    assert "tokens not revoked at https://op.example" in caplog.text
+    assert not is_logged_in(visitor)
+
+
+def test_a_provider_without_revocation_is_not_asked(provider: DevProvider) -> None:
+    del provider.metadata["revocation_endpoint"]
+    visitor = Visitor(make_site(provider, PARJAR_STORE="sealed"), provider)
+    visitor.log_in()
+    provider.calls.clear()
+    assert visitor.post("/logout", headers=FROM_HERE).status_code == 302
+    assert provider.calls == []
+
+
+def test_a_logout_while_redis_is_away(provider: DevProvider, tmp_path: Path) -> None:
+    """Nobody is kept logged in: this browser's cookie goes, the entry ends by itself."""
+    with RedisProcess(tmp_path) as own:
+        visitor = Visitor(site_with_store(provider, own, "redis"), provider)
+        visitor.log_in()
+        own.stop()
+        response = visitor.post("/logout", headers=FROM_HERE)
+        assert (response.status_code, "logout_hint" in response.location) == (302, True)
+        assert visitor.get("/me").status_code == 302
+
+
+def test_a_copied_cookie_is_dead_after_the_logout(
+    provider: DevProvider, redis_process: RedisProcess
+) -> None:
+    app = site_with_store(provider, redis_process, "redis")
+    visitor, thief = Visitor(app, provider), Visitor(app, provider)
+    visitor.log_in()
+    copied = visitor.client.get_cookie("session")
+    assert copied is not None
+    thief.client.set_cookie("session", copied.value)
+    assert is_logged_in(thief)
+    visitor.post("/logout", headers=FROM_HERE)
+    assert not is_logged_in(thief)
+
+
+def b64decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))

@@ -23,6 +23,7 @@ from flask_parjar import (
     provider_called,
 )
 from flask_parjar.provider.documents import Document
+from flask_parjar.slips import sign_slip
 from flask_parjar.testing import DevProvider
 from tests.site import ISSUER, Visitor, make_site, query
 
@@ -298,10 +299,8 @@ def test_one_string_is_no_list_of_former_keys(provider: DevProvider) -> None:
 def test_a_slip_of_another_shape_is_not_ours(
     site: Flask, visitor: Visitor, provider: DevProvider, slip: Any
 ) -> None:
-    from flask_parjar.transactions import _serializer
-
     with site.app_context():
-        state = _serializer().dumps(slip)
+        state = sign_slip(slip, purpose="state")
     page = visitor.client.get("/callback", query_string={"state": state, "code": "x"})
     assert (page.status_code, "state_forged" in page.text) == (400, True)
 

@@ -16,8 +16,11 @@ from flask_parjar import (
     login_failed,
     login_started,
     provider_called,
+    tokens_refreshed,
 )
 from flask_parjar.testing import DevProvider
+from tests import after_login
+from tests.after_login import FROM_HERE, age, token_site
 from tests.site import Visitor, make_site, query
 
 CLIENT_SECRET = "the-client-secret-of-these-tests"
@@ -27,15 +30,15 @@ SIGNALS = {
     "logged_in": logged_in,
     "login_failed": login_failed,
     "logged_out": logged_out,
+    "tokens_refreshed": tokens_refreshed,
 }
 
 
 @pytest.fixture
 def everything_logged(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
     """The log of every library in the process, at its most talkative."""
-    with caplog.at_level(logging.DEBUG):
-        for name in list(logging.root.manager.loggerDict):
-            logging.getLogger(name).setLevel(logging.DEBUG)
+    caplog.handler.setLevel(logging.DEBUG)
+    with after_login.everything_logged():
         yield caplog
 
 
@@ -179,3 +182,37 @@ def test_no_page_shows_a_secret(visitor: Visitor, provider: DevProvider) -> None
         page = visitor.get(back)
     assert page.status_code == 400
     assert code not in page.text and "code_refused" in page.text
+
+
+def test_the_signals_of_what_comes_after(provider: DevProvider, heard: Any) -> None:
+    """A renewal, a renewal that is refused, and a logout: told, and nothing told whole."""
+    visitor = Visitor(token_site(provider, "memory"), provider)
+    visitor.log_in()
+    first = visitor.get("/kept").json
+    age(visitor, left=-1)
+    heard.clear()
+    visitor.get("/token")
+    second = visitor.get("/kept").json
+    visitor.post("/logout", headers=FROM_HERE)
+    names = [name if name != "provider_called" else what["endpoint"] for name, what in heard]
+    assert names == ["token", "tokens_refreshed", "logged_out", "revocation", "revocation"]
+    renewal, said, *_ = (what for _, what in heard)
+    assert set(renewal["sent"]) >= {"grant_type", "refresh_token", "client_assertion"}
+    assert set(renewal["received"]) >= {"access_token", "refresh_token", "id_token"}
+    assert "characters)" in renewal["sent"]["refresh_token"]
+    assert said["identity"].subject == "ada"
+    for kept in (first, second):
+        for name in ("access_token", "refresh_token", "id_token"):
+            assert kept[name] not in repr(heard) and kept[name][12:40] not in repr(heard), name
+    visitor.log_in()
+    age(visitor, left=-1)
+    heard.clear()
+    with provider.fault("refresh_invalid_grant"):
+        assert visitor.get("/token").status_code == 302
+    (call, _), (failure, what) = heard
+    assert (call, failure, what["error"].code) == (
+        "provider_called",
+        "login_failed",
+        "refresh_refused",
+    )
+    assert (what["provider"], what["response"]) == ("default", {})

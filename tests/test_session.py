@@ -13,6 +13,7 @@ from flask_session import Session
 
 from flask_parjar import ParJar
 from flask_parjar.testing import DevProvider, Person
+from tests.after_login import age, all_of, store_address, token_site, token_views
 from tests.redis_process import RedisProcess
 from tests.site import SCOPES, Visitor, make_site
 
@@ -20,10 +21,10 @@ from tests.site import SCOPES, Visitor, make_site
 def test_a_session_ends_after_its_lifetime(provider: DevProvider) -> None:
     visitor = Visitor(make_site(provider, PARJAR_SESSION_LIFETIME=60), provider)
     visitor.log_in()
-    for age, status in ((58, 200), (62, 302)):
+    for passed, status in ((58, 200), (62, 302)):
         with visitor.client.session_transaction() as stored:
             record = stored["_parjar_user"]
-            stored["_parjar_user"] = [*record[:5], int(time.time()) - age]
+            stored["_parjar_user"] = [*record[:5], int(time.time()) - passed]
         assert visitor.get("/me").status_code == status
 
 
@@ -143,3 +144,128 @@ def test_several_apps_in_one_process(free_port: Callable[[], int]) -> None:
         assert visitor.log_in().status_code == 302
         with visitor.client.session_transaction() as stored:
             assert stored["_parjar_user"][1] == f"https://op{n}.example"
+
+
+# Nobody at the keyboard.
+
+IDLE = 100
+
+
+@pytest.fixture
+def idle_visitor(provider: DevProvider) -> Visitor:
+    """Somebody at a site that ends a session which nobody uses."""
+    visitor = Visitor(make_site(provider, PARJAR_IDLE_TIMEOUT=IDLE), provider)
+    visitor.log_in()
+    return visitor
+
+
+def seen(visitor: Visitor, value: object) -> None:
+    with visitor.client.session_transaction() as stored:
+        stored["_parjar_seen"] = value
+
+
+def test_an_unused_session_ends(idle_visitor: Visitor) -> None:
+    now = int(time.time())
+    seen(idle_visitor, now - IDLE + 2)
+    assert idle_visitor.get("/me").status_code == 200
+    seen(idle_visitor, now - IDLE - 2)
+    assert idle_visitor.get("/me").location == "/login?next=/me"
+    seen(idle_visitor, now)  # what has ended stays so
+    assert idle_visitor.get("/me").status_code == 302
+
+
+@pytest.mark.parametrize("value", [None, "now", True, [], {}])
+def test_a_session_of_which_nobody_knows_when_it_was_used(
+    idle_visitor: Visitor, value: object
+) -> None:
+    seen(idle_visitor, value)
+    assert idle_visitor.get("/me").status_code == 302
+
+
+def test_a_session_from_before_there_was_a_time_out(provider: DevProvider) -> None:
+    before = Visitor(make_site(provider), provider)
+    before.log_in()
+    with before.client.session_transaction() as stored:
+        assert "_parjar_seen" not in stored
+        content = dict(stored)
+    after = Visitor(make_site(provider, PARJAR_IDLE_TIMEOUT=IDLE), provider)
+    with after.client.session_transaction() as stored:
+        stored.update(content)
+    assert after.get("/me").status_code == 302
+
+
+def test_use_is_written_down_now_and_then(idle_visitor: Visitor) -> None:
+    """To a tenth of the time-out: each time costs a cookie."""
+    now = int(time.time())
+    seen(idle_visitor, now - 5)
+    assert "Set-Cookie" not in idle_visitor.get("/me").headers
+    seen(idle_visitor, now - 12)
+    assert "Set-Cookie" in idle_visitor.get("/me").headers
+    with idle_visitor.client.session_transaction() as stored:
+        assert stored["_parjar_seen"] >= now
+    assert "Set-Cookie" not in idle_visitor.get("/me").headers
+
+
+def test_use_does_not_outlive_the_lifetime(provider: DevProvider) -> None:
+    app = make_site(provider, PARJAR_IDLE_TIMEOUT=IDLE, PARJAR_SESSION_LIFETIME=600)
+    visitor = Visitor(app, provider)
+    visitor.log_in()
+    with visitor.client.session_transaction() as stored:
+        stored["_parjar_user"][5] -= 602
+        stored.modified = True
+    assert visitor.get("/me").status_code == 302
+
+
+def test_an_idle_end_keeps_the_logins_of_other_tabs(
+    idle_visitor: Visitor, provider: DevProvider
+) -> None:
+    back = idle_visitor.come_back(idle_visitor.leave("/login?next=/me"))
+    seen(idle_visitor, 1)
+    assert idle_visitor.get("/me").status_code == 302
+    assert idle_visitor.get(back).location == "/me"
+    assert idle_visitor.get("/me").status_code == 200
+
+
+def test_pages_for_everybody_leave_no_trace_of_nobody(idle_visitor: Visitor) -> None:
+    nobody = Visitor(idle_visitor.app, idle_visitor.provider)
+    for path in ("/", "/me"):
+        assert "Set-Cookie" not in nobody.get(path).headers
+
+
+@pytest.mark.parametrize("name", ["session", "sealed", "memory", "redis"])
+def test_a_session_s_lifetime_with_every_store(
+    provider: DevProvider, redis_process: RedisProcess, name: str
+) -> None:
+    address = store_address(name, redis_process)
+    visitor = Visitor(token_site(provider, address, PARJAR_SESSION_LIFETIME=60), provider)
+    visitor.log_in()
+    for older, status in ((57, 200), (5, 302)):
+        with visitor.client.session_transaction() as stored:
+            stored["_parjar_user"][5] -= older
+            stored.modified = True
+        assert visitor.get("/me").status_code == status
+    with redis_process.client() as client:
+        assert all(0 < client.ttl(key) <= 60 for key in all_of(client))  # type: ignore[operator]
+
+
+def test_flask_session_with_tokens_and_notices(
+    provider: DevProvider, redis_process: RedisProcess
+) -> None:
+    """Sessions on the server, tokens in a store: the same Redis may hold both."""
+    connection = redis.Redis.from_url(redis_process.url)
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        app.config.update(SESSION_TYPE="redis", SESSION_REDIS=connection)
+        Session(app)
+        token_views(app, parjar)
+
+    address = store_address("redis", redis_process)
+    visitor = Visitor(token_site(provider, address, prepare=prepare), provider)
+    visitor.log_in()
+    first = visitor.get("/token").text
+    age(visitor, left=-1)
+    assert visitor.get("/token").text != first
+    form = {"logout_token": provider.logout_token(sub="ada")}
+    assert Visitor(visitor.app, provider).post("/backchannel-logout", data=form).status_code == 200
+    assert visitor.get("/me").status_code == 302
+    connection.close()

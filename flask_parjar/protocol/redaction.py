@@ -8,7 +8,8 @@ from typing import Any
 #: Members that are no secret in any message of the protocol; every other string is cut short.
 _SHOWN = frozenset(
     "client_id client_assertion_type grant_type response_type response_mode redirect_uri scope "
-    "token_type expires_in error error_description iss aud sub iat nbf exp auth_time azp acr amr "
+    "token_type token_type_hint expires_in error error_description iss aud sub iat nbf exp "
+    "auth_time azp acr amr "
     "code_challenge_method prompt max_age acr_values ui_locales resource issuer "
     "kid kty crv alg use".split()
 )

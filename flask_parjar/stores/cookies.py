@@ -19,6 +19,7 @@ CHUNK = 3000  # characters: browsers keep 4,096 of a cookie, its name and attrib
 MAX_CHUNKS = 2  # with the session's own cookie less than 8 kB, which is all that servers read
 _RECENT = 60  # seconds that a write is known to the requests that were under way
 _WAIT = 5.0
+_GONE = "gone"  # in place of a text that another request has deleted
 
 
 class CookieStore:
@@ -82,7 +83,7 @@ class CookieStore:
     def delete(self, key: str) -> None:
         """See `Store.delete`."""
         self._clear_cookies(key)
-        self._process.delete(self._shared(key))
+        self._process.put(self._shared(key), _GONE, ttl=_RECENT)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """See `Store.keys`."""
@@ -97,6 +98,8 @@ class CookieStore:
 
     def _read(self, key: str) -> str | None:
         brought, recent = self._joined(key), self._process.get(self._shared(key))[0]
+        if recent == _GONE:
+            return None
         entry = max(brought or "", recent or "", key=_end)
         if not self._clock() * 1000 < _end(entry):
             return None

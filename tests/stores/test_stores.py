@@ -807,6 +807,17 @@ def test_a_request_that_was_under_way_learns_of_a_write(browser: Browser) -> Non
     )
 
 
+def test_a_request_that_was_under_way_learns_of_a_deletion(browser: Browser) -> None:
+    """Tokens that were refused are not to be tried by fifteen more."""
+    stored(browser, 5)
+    first, second = browser.request(), browser.request()
+    first.delete("tokens")
+    assert list(second.get("tokens")) == [None]
+    assert not second.replace("tokens", "other", expected="xxxxx", ttl=600)
+    assert second.add("tokens", "new", ttl=600)
+    assert list(first.get("tokens")) == ["new"]
+
+
 def test_a_write_is_known_for_a_minute(browser: Browser) -> None:
     jar = dict(stored(browser, 5))
     browser.clock.now += 1
