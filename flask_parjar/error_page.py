@@ -89,6 +89,8 @@ def _page_of_script() -> str | None:
 
 def add_headers(response: Response) -> Response:
     """Forbid that an answer of ours is kept, framed or guessed at; what it says itself stays."""
+    headers = response.headers
     for name, value in _HEADERS.items():
-        response.headers.setdefault(name, value)
+        if name not in headers:
+            headers.add(name, value)
     return response

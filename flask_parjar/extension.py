@@ -9,13 +9,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from flask import Flask
+from flask import Flask, make_response
 from flask.typing import ResponseReturnValue
 
 from . import signals, tokens, views
 from .cli import parjar_cli
 from .config import Settings, read_settings
-from .error_page import show_error
+from .error_page import add_headers, show_error
 from .errors import ConfigError, ParJarError
 from .flows.open_sessions import OpenSessions
 from .protocol.authorization import LoginOptions
@@ -139,7 +139,7 @@ class ParJar:
             resource=resource,
             params=params or {},
         )
-        return views.start_login(provider, options, next=next)
+        return add_headers(make_response(views.start_login(provider, options, next=next)))
 
     def access_token(self) -> str:
         """A live access token of whoever is logged in, renewed first where its end is near.

@@ -8,6 +8,7 @@ to the login, or with 401 and JSON where the caller is no navigation.
 from __future__ import annotations
 
 import functools
+import inspect
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar, cast, overload
@@ -27,6 +28,8 @@ View = Callable[P, R]
 
 def _guarded_by(check: Callable[[Identity], None]) -> Callable[[View[P, R]], View[P, R]]:
     def decorate(view: View[P, R]) -> View[P, R]:
+        is_async = inspect.iscoroutinefunction(view)
+
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
@@ -35,7 +38,9 @@ def _guarded_by(check: Callable[[Identity], None]) -> Callable[[View[P, R]], Vie
                 # A guard before every request of an app must not stand before its own login.
                 if request.blueprint != "parjar":
                     raise
-            return cast(R, current_app.ensure_sync(view)(*args, **kwargs))
+            if is_async:
+                return cast(R, current_app.ensure_sync(view)(*args, **kwargs))
+            return view(*args, **kwargs)
 
         return guarded
 

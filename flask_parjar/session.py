@@ -108,26 +108,28 @@ def get_identity() -> Identity:
     :raises StoreUnavailable: it has not answered for a while.
     """
     record: Any = session.get(SESSION_KEY)
-    cached = request.environ.get(_CACHED)
+    environ = request.environ
+    cached = environ.get(_CACHED)
     if cached is not None and cached[0] is record:
         return cast(Identity, cached[1])
     # (The very same record, or it is that of another app which was handed the same environ.)
     state = current_state()
     identity = _read_identity(state, record)
-    # Before the store is asked: an error page that looks once more must not fail like the page.
-    request.environ[_CACHED] = (record, NOBODY)
-    if identity and not _is_open(state, record):
-        _start_over()
-        record, identity = None, NOBODY
+    if identity and state.watches_sessions:
+        # Before the store is asked: an error page that looks once more must not fail as the page.
+        environ[_CACHED] = (record, NOBODY)
+        if not _is_open(state, record):
+            _start_over()
+            record, identity = None, NOBODY
     # Before the app's loader is asked, which may itself look at current_user.
-    request.environ[_CACHED] = (record, identity)
-    if identity:
+    environ[_CACHED] = (record, identity)
+    if identity and state.hooks.user_loader is not None:
         try:
             identity = _with_user(state, identity)
         except BaseException:
-            del request.environ[_CACHED]
+            del environ[_CACHED]
             raise
-        request.environ[_CACHED] = (record, identity)
+        environ[_CACHED] = (record, identity)
     return identity
 
 
@@ -163,13 +165,13 @@ def _read_identity(state: AppState, record: Any) -> Identity:
 
 def _is_record(record: Any) -> TypeGuard[list[Any] | tuple[Any, ...]]:
     """Say whether this is what `log_in` wrote: a session may hold what an older version did."""
-    if not isinstance(record, list | tuple) or len(record) not in (6, 7):
+    if not isinstance(record, (list, tuple)) or len(record) not in (6, 7):
         return False
     *words, claims, scopes, began = record[:6]
     return (
         all(isinstance(word, str) for word in [*words, *record[6:]])
         and isinstance(claims, dict)
-        and isinstance(scopes, list | tuple)
+        and isinstance(scopes, (list, tuple))
         and all(isinstance(scope, str) for scope in scopes)
         and is_number(began)
     )
@@ -223,6 +225,8 @@ def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out the largest claims where Flask's cookie would grow past what browsers keep."""
     kept = dict(claims)
     if not isinstance(current_app.session_interface, SecureCookieSessionInterface):
+        return kept
+    if len(json.dumps(kept)) <= _MAX_CLAIMS_IN_COOKIE:
         return kept
     # (Without the sid no notice of the provider would ever find this session.)
     sizes = {name: len(json.dumps([name, kept[name]])) for name in kept if name != "sid"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
+import json
 from typing import Any
 
 from flask import current_app
 from itsdangerous import BadData, URLSafeTimedSerializer
+from itsdangerous.encoding import base64_encode
 
 MAX_SLIP = 4096
 
@@ -31,9 +34,23 @@ def read_slip(slip: str, *, purpose: str) -> tuple[Any, int]:
     return content, int(signed_at.timestamp())
 
 
-def _serializer(purpose: str) -> URLSafeTimedSerializer:
+class _Serializer(URLSafeTimedSerializer):
+    """Tries no compression: a slip is too short to gain by it."""
+
+    def dump_payload(self, obj: Any) -> bytes:
+        return base64_encode(json.dumps(obj, separators=(",", ":")))
+
+
+def _serializer(purpose: str) -> _Serializer:
     fallbacks = current_app.config.get("SECRET_KEY_FALLBACKS") or []
-    keys = [*fallbacks, current_app.secret_key]  # itsdangerous signs with the last one
-    return URLSafeTimedSerializer(
-        keys, salt=f"flask_parjar.{purpose}", signer_kwargs={"digest_method": hashlib.sha256}
+    # itsdangerous signs with the last one
+    return _serializer_of((*fallbacks, current_app.secret_key), purpose)
+
+
+@functools.lru_cache(maxsize=64)
+def _serializer_of(keys: tuple[str | bytes, ...], purpose: str) -> _Serializer:
+    return _Serializer(
+        [key.encode("utf-8") if isinstance(key, str) else key for key in keys],
+        salt=f"flask_parjar.{purpose}",
+        signer_kwargs={"digest_method": hashlib.sha256},
     )

@@ -47,6 +47,11 @@ class AppState:
     sessions: OpenSessions | None
     process: MemoryStore
 
+    @property
+    def watches_sessions(self) -> bool:
+        """Whether a session may end before its time: by a notice, or because nobody used it."""
+        return self.sessions is not None or self.settings.idle_timeout is not None
+
     def provider(self, name: str | None) -> Provider:
         """A provider by name; None is fine where there is only one.
 

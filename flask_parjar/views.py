@@ -51,6 +51,7 @@ from .visit import in_this_app, is_cross_site, is_navigation, is_same_origin, is
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
+_PLAIN = LoginOptions()  # what a login asks for where nobody asks for more
 _MAX_FORM = 32 * 1024  # bytes of a form_post answer, before anything of it is read
 
 
@@ -102,11 +103,11 @@ def start_login(
     with failures_told(name):
         provider, now = current_state().provider(name), int(time.time())
         client = provider.client
-        plain = replace(options, provider=None) == LoginOptions()
+        plain = options is _PLAIN or replace(options, provider=None) == _PLAIN
         transaction = transactions.start_transaction(
             client,
             options,
-            redirect_uri=_usable(_callback_url(client)),
+            redirect_uri=_callback_url(client),
             next=_return_path(next),
             may_start_again=plain and not started_again,
             now=now,
@@ -118,7 +119,7 @@ def start_login(
     ):
         log.warning("this login will be lost: %s", fault)
     tell_login_started(provider, outgoing)
-    return add_headers(current_app.make_response(redirect(outgoing.browser.url)))
+    return redirect(outgoing.browser.url)
 
 
 def callback(provider: str | None = None) -> ResponseReturnValue:
@@ -180,7 +181,7 @@ def _start_again(
         with failures_told(slip.provider):
             raise ResponseRejected(code, cause)
     log.warning("%s, starting it once more: %s", code, cause)
-    return start_login(slip.provider, LoginOptions(), next=slip.next, started_again=True)
+    return start_login(slip.provider, _PLAIN, next=slip.next, started_again=True)
 
 
 def logout() -> ResponseReturnValue:
@@ -337,15 +338,20 @@ def _stepped_up(options: LoginOptions, step_up: StepUp | None) -> LoginOptions:
 
 def _chosen_options() -> LoginOptions:
     choose = current_state().hooks.login_options
-    return (choose() if choose is not None else None) or LoginOptions()
+    return (choose() if choose is not None else None) or _PLAIN
 
 
 def _callback_url(client: ClientConfig) -> str:
-    """The ``redirect_uri``: the configured one, or that of the host this request was made to."""
+    """The ``redirect_uri``: the configured one, or that of the host this request was made to.
+
+    :raises ResponseRejected: ``redirect_uri_unusable``.
+    """
     if client.redirect_uri is not None:
         return client.redirect_uri
     named = current_state().settings.named
-    return url_for("parjar.callback", provider=client.name if named else None, _external=True)
+    return _usable(
+        url_for("parjar.callback", provider=client.name if named else None, _external=True)
+    )
 
 
 def _usable(callback_url: str) -> str:

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3
+from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
+from requests.utils import select_proxy
 
 from ..errors import ProviderUnavailable
 from ..protocol.challenge import StepUpChallenge
@@ -23,6 +25,11 @@ from .transport import BoundedAdapter, SharedTLSAdapter
 
 MAX_BODY = 1024 * 1024
 _CHUNK = 64 * 1024
+_HEADERS = {
+    "Accept": "application/json",
+    "Accept-Encoding": "identity",
+    "User-Agent": "Flask-ParJar",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +65,7 @@ class Http:
         self.session.mount("http://", adapter)
         # For what is no provider: the answer of an API may be large, and take its time.
         self._api_adapter = SharedTLSAdapter(self._ca_bundle)
-        self._proxies: dict[str, dict[str, str]] = {}
+        self._routes: dict[str, _Route] = {}
         self._process = os.getpid()
 
     def send(
@@ -76,30 +83,55 @@ class Http:
             ``provider_answer`` (the body is larger than `MAX_BODY`, or compressed).
         """
         self._in_own_process()
-        request = _prepare(method, url, form, authorization)
-        # requests' own stubs know no Timeout object, though its adapter takes one.
-        timeout: Any = urllib3.Timeout(connect=self.timeout, read=self.timeout, total=self.timeout)
+        headers = dict(_HEADERS)
+        if authorization is not None:
+            headers["Authorization"] = authorization
+        content = None
+        if form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            content = urlencode(form).encode("ascii")
         try:
-            response = self.session.get_adapter(url).send(
-                request,
-                stream=True,
-                timeout=timeout,
-                proxies=self._proxies_for(url),
-            )
+            raw = self._exchange(method, url, headers, content)
             try:
-                body = _read(response.raw)
+                body = _read(raw)
             finally:
-                response.close()
+                raw.close()
+        except urllib3.exceptions.NewConnectionError as exc:  # urllib3 calls this a time-out, too
+            raise ProviderUnavailable("provider_unreachable", _reason(exc)) from exc
         except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as exc:
             raise ProviderUnavailable("provider_timeout", f"{self.timeout} s") from exc
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             raise ProviderUnavailable("provider_unreachable", _reason(exc)) from exc
         return Answer(
-            status=response.status_code,
-            headers=response.headers,
+            status=raw.status,
+            headers=raw.headers,
             body=body,
             document=_parse_document(body),
         )
+
+    def _exchange(
+        self, method: str, url: str, headers: dict[str, str], body: bytes | None
+    ) -> urllib3.BaseHTTPResponse:
+        """Send one request; its answer is not read yet."""
+        route = self._route_to(url)
+        timeout = urllib3.Timeout(connect=self.timeout, read=self.timeout, total=self.timeout)
+        if route.pool is None:
+            return route.send(method, url, headers, body, timeout)
+        # Nothing stands between us and the provider, so this goes straight to requests' pool: what
+        # requests does on top of it (cookies, redirects, hooks) takes longer than the exchange.
+        target = url[len(route.origin) :]
+        raw: urllib3.BaseHTTPResponse = route.pool.urlopen(
+            method,
+            target if target.startswith("/") else f"/{target}",
+            body=body,
+            headers=headers,
+            timeout=timeout,
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            decode_content=False,
+        )
+        return raw
 
     def api(
         self,
@@ -125,42 +157,63 @@ class Http:
             # test_a_forked_worker_opens_connections_of_its_own goes through here.)
             self._open_session()  # pragma: no cover
 
-    def _proxies_for(self, url: str) -> dict[str, str]:
-        """The environment's proxies for a URL, looked up once (requests does it at each call)."""
+    def _route_to(self, url: str) -> _Route:
+        """The way to a URL's origin, looked up once; anew where another adapter was mounted."""
+        adapter = self.session.get_adapter(url)
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-        proxies = self._proxies.get(origin)
-        if proxies is None:
-            merged = self.session.merge_environment_settings(origin, {}, None, None, None)
-            proxies = self._proxies[origin] = dict(merged["proxies"])
-        return proxies
+        route = self._routes.get(origin)
+        if route is None or route.adapter is not adapter:
+            route = self._routes[origin] = self._find_route(origin, adapter)
+        return route
+
+    def _find_route(self, origin: str, adapter: BaseAdapter) -> _Route:
+        merged = self.session.merge_environment_settings(origin, {}, None, None, None)
+        proxies = dict(merged["proxies"])
+        pool = None
+        if isinstance(adapter, BoundedAdapter) and select_proxy(origin, proxies) is None:
+            request = requests.PreparedRequest()
+            request.url = origin
+            pool = adapter.get_connection_with_tls_context(request, verify=True)
+        return _Route(origin=origin, adapter=adapter, pool=pool, proxies=proxies)
 
 
-def _prepare(
-    method: str, url: str, form: Mapping[str, str] | None, authorization: str | None
-) -> requests.PreparedRequest:
-    """Make the request by hand: every part is ours already, so there is nothing to work out."""
-    request = requests.PreparedRequest()
-    request.method, request.url = method, url
-    headers = {
-        "Accept": "application/json",
-        "Accept-Encoding": "identity",
-        "User-Agent": "Flask-ParJar",
-    }
-    if form is not None:
-        request.body = urlencode(form).encode("ascii")
-        headers["Content-Type"] = "application/x-www-form-urlencoded"
-        headers["Content-Length"] = str(len(request.body))
-    if authorization is not None:
-        headers["Authorization"] = authorization
-    request.headers = CaseInsensitiveDict(headers)
-    return request
+class _Route(NamedTuple):
+    """How to reach one origin.
+
+    :param pool: the connections to it (urllib3's own types say no more than Any); None where a
+        proxy, or an adapter that somebody else mounted, is between.
+    """
+
+    origin: str
+    adapter: BaseAdapter
+    pool: Any
+    proxies: dict[str, str]
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        body: bytes | None,
+        timeout: Any,  # requests' stubs know no urllib3.Timeout, though its adapters take one
+    ) -> urllib3.BaseHTTPResponse:
+        """Send by the adapter's own ways."""
+        request = requests.PreparedRequest()
+        request.method, request.url, request.body = method, url, body
+        request.headers = CaseInsensitiveDict(headers)
+        if body is not None:
+            request.headers["Content-Length"] = str(len(body))
+        response = self.adapter.send(request, stream=True, timeout=timeout, proxies=self.proxies)
+        raw: urllib3.BaseHTTPResponse = response.raw
+        return raw
 
 
-def _read(raw: Any) -> bytes:
+def _read(raw: urllib3.BaseHTTPResponse) -> bytes:
     if raw.headers.get("Content-Encoding", "identity").lower() != "identity":
         raise ProviderUnavailable("provider_answer", "compressed, though identity was asked for")
     chunks: list[bytes] = []
     length = 0
+    # To the end of it, also where one read brings everything: only there a cut body shows.
     while chunk := raw.read(_CHUNK, decode_content=False):
         length += len(chunk)
         if length > MAX_BODY:

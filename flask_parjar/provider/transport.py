@@ -20,6 +20,7 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
+_POOLS = 1000  # hosts: more than any configuration names, so that no pool in use is closed
 _POOL_SIZE = 32
 
 
@@ -122,7 +123,7 @@ class SharedTLSAdapter(HTTPAdapter):
 
     def __init__(self, ca_bundle: str | None) -> None:
         self._ca_bundle = ca_bundle
-        super().__init__(pool_maxsize=_POOL_SIZE)
+        super().__init__(pool_connections=_POOLS, pool_maxsize=_POOL_SIZE)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None
