@@ -288,6 +288,10 @@ def test_keys_that_need_each_other() -> None:
     assert faults(PARJAR_CLIENT_AUTH="client_secret_jwt", PARJAR_CLIENT_SECRET="short") == (
         "PARJAR_CLIENT_SECRET needs 32 bytes or more for client_secret_jwt",
     )
+    public = ECKey.import_key(EC_JWK).as_pem(private=False).decode("ascii")
+    assert faults(PARJAR_CLIENT_AUTH="client_secret_jwt", PARJAR_CLIENT_SECRET=public) == (
+        "PARJAR_CLIENT_SECRET is the text of a key: write the shared secret",
+    )
     unsigned = {**none, "PARJAR_INSECURE_UNSIGNED_REQUEST": True}
     assert faults(unsigned) == (
         "PARJAR_SIGNING_KEY is required by private_key_jwt, or write a CLIENT_SECRET",

@@ -119,10 +119,11 @@ def test_a_provider_whose_tokens_live_shortly(store: str, provider: DevProvider)
     visitor.log_in()
     first = visitor.get("/token").text
     assert visitor.get("/kept").json["renew_at"] == visitor.get("/kept").json["expires_at"]
+    before = renewals(provider)
     time.sleep(1.1)
     provider.access_token_seconds = 600
     assert visitor.get("/token").text != first
-    assert renewals(provider) == 1
+    assert renewals(provider) == before + 1
 
 
 def test_many_requests_at_once_renew_once(visitor: Visitor, provider: DevProvider) -> None:

@@ -287,6 +287,9 @@ def test_a_call_may_have_a_time_out_of_its_own(api: Api) -> None:
         session = call(server.url, Http(timeout=0.2))
         assert session.get("/", timeout=5).text == "late"
         assert session.get("/", timeout=None).text == "late"
+        by_position = (None, None, None, None, None, None, 5)
+        another = call(server.url, Http(timeout=0.2))
+        assert another.request("GET", "/", *by_position).text == "late"
 
 
 # A stronger login.

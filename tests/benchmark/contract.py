@@ -1,0 +1,63 @@
+"""What every competitor is given, and what it must be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cache
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from flask import Flask
+
+SECRET_KEY = "0123456789abcdef" * 4
+SITE = "https://app.example"
+CALLBACK_URL = f"{SITE}/callback"
+SCOPE = "openid profile email"
+KID = "site"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """One client at the stub: each competitor makes its app of it."""
+
+    issuer: str
+    alg: str
+    ca_bundle: str
+    private_key: str = field(repr=False)
+
+    @property
+    def is_https(self) -> bool:
+        """Whether the provider speaks TLS."""
+        return self.issuer.startswith("https:")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Competitor:
+    """A way to log people in.
+
+    Its app has ``/login``, ``/callback``, and ``/who``, which answers with the subject of who is
+    logged in and with an empty body where nobody is.
+
+    :param does_less: what of our login it leaves out, in a few words.
+    """
+
+    name: str
+    make_app: Callable[[Registration], Flask]
+    does_less: str = ""
+
+
+@cache
+def private_key(alg: str) -> str:
+    """The site's key for an algorithm, as PEM: one for a whole run."""
+    key: rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
+    if alg == "RS256":
+        key = rsa.generate_private_key(65537, 2048)
+    else:
+        key = ec.generate_private_key(ec.SECP256R1())
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return pem.decode()
