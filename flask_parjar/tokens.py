@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ from flask import Response, current_app, request
 from flask import session as web_session
 
 from .announcements import tell_tokens_ended, tell_tokens_refreshed
-from .errors import LoginError, LoginRequired
+from .errors import LoginError, LoginRequired, StoreUnavailable
 from .flows.open_sessions import OpenSession, tokens_key
 from .flows.refresh import live_tokens
 from .flows.vault import Vault
@@ -21,6 +22,8 @@ from .session import get_identity, logged_in_at, open_session
 from .state import AppState, current_state, sealing_secrets
 from .step_up import StepUp, demand_step_up
 from .stores import CookieStore
+
+log: logging.Logger = logging.getLogger("flask_parjar")
 
 _COOKIES = "flask_parjar.cookies"  # in the WSGI environ: as short-lived as the request itself
 _MISSED = "_parjar_tokens_missed"  # in the session: the handle of the one that had no tokens
@@ -42,17 +45,21 @@ def keep_tokens(tokens: TokenSet) -> None:
 
 
 def take_tokens() -> TokenSet | None:
-    """Take the tokens out of the store for good; None where there are none.
+    """Take the tokens of who is leaving out of the store; None where there are none.
 
-    :raises StoreUnavailable: the store does not answer.
+    A store that does not answer keeps nobody logged in: what it has will expire.
     """
-    session = open_session()
-    if session is None:
+    try:
+        session = open_session()
+        if session is None:
+            return None
+        vault = _vault(session)
+        tokens = vault.load()
+        vault.empty()
+        return tokens
+    except StoreUnavailable as exc:
+        log.warning("tokens were left to expire: %s", exc.detail)
         return None
-    vault = _vault(session)
-    tokens = vault.load()
-    vault.empty()
-    return tokens
 
 
 def access_token() -> str:

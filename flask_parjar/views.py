@@ -1,4 +1,4 @@
-"""The blueprint: login, callback, logout, jwks, and how an error is shown."""
+"""The blueprint, and what it leads to: login, callback, our public keys."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import logging
 import time
 from dataclasses import replace
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urljoin, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from flask import (
     Blueprint,
@@ -23,31 +23,27 @@ from flask.typing import ResponseReturnValue
 
 from . import session as browser_session
 from . import transactions
-from .announcements import failures_told, tell_logged_in, tell_logged_out, tell_login_started
+from .announcements import failures_told, tell_logged_in, tell_login_started
 from .error_page import add_headers
-from .errors import (
-    AccessDenied,
-    LoginError,
-    LoginRequired,
-    ParJarError,
-    ProviderUnavailable,
-    ResponseRejected,
-    StoreUnavailable,
-)
+from .errors import LoginRequired, ResponseRejected
 from .flows.login import begin_login, complete_login
-from .flows.logout import accept_logout_token, begin_logout
-from .flows.refresh import revoke_tokens
+from .logout import backchannel_logout, frontchannel_logout, logout
 from .lost_login import cookie_faults, probable_cause
 from .protocol.authorization import LoginOptions
 from .protocol.client import ClientConfig
-from .protocol.identity import Identity
 from .protocol.response import ResponseParameters
-from .protocol.tokens import TokenSet
-from .protocol.urls import check_endpoint, parse_return_path
-from .state import check_shared, current_state
+from .protocol.urls import parse_return_path
+from .state import current_state
 from .step_up import StepUp, begin_step_up
 from .tokens import keep_tokens, take_tokens
-from .visit import in_this_app, is_cross_site, is_navigation, is_same_origin, is_speculative
+from .visit import (
+    in_this_app,
+    is_cross_site,
+    is_navigation,
+    is_speculative,
+    not_now,
+    usable_url,
+)
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -99,7 +95,7 @@ def start_login(
     :param started_again: whether this login stands in for one that was lost.
     """
     if is_speculative():
-        return _not_now()
+        return not_now()
     with failures_told(name):
         provider, now = current_state().provider(name), int(time.time())
         client = provider.client
@@ -125,7 +121,7 @@ def start_login(
 def callback(provider: str | None = None) -> ResponseReturnValue:
     """``/callback``: take the transaction, prove the answer, start the session, go where asked."""
     if is_speculative():
-        return _not_now()
+        return not_now()
     now = int(time.time())
     with failures_told(provider) as answer:
         counterpart = current_state().provider(provider)
@@ -143,7 +139,7 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
                 keep_tokens(completed.tokens)
                 tell_logged_in(completed, identity, parameters.values)
             except Exception:
-                _tokens_left()
+                take_tokens()
                 browser_session.log_out()
                 raise
             return redirect(transaction.next)
@@ -182,122 +178,6 @@ def _start_again(
             raise ResponseRejected(code, cause)
     log.warning("%s, starting it once more: %s", code, cause)
     return start_login(slip.provider, _PLAIN, next=slip.next, started_again=True)
-
-
-def logout() -> ResponseReturnValue:
-    """``/logout``: end the session here and, where it has a door for that, at the provider.
-
-    Only this site's own pages log anybody out; a link from elsewhere is answered with a question,
-    and a form from elsewhere is refused.
-    """
-    if is_speculative():
-        return _not_now()
-    if request.method == "POST" and is_cross_site():
-        raise AccessDenied("cross_site")
-    state = current_state()
-    home = in_this_app(state.settings.after_logout)
-    next_path = _next_after_logout() or home
-    if not is_same_origin() or not is_navigation() and request.method == "GET":
-        return render_template("parjar/logout.html", next=next_path)
-    tokens = _tokens_left()
-    identity = browser_session.log_out()
-    if not identity:
-        return redirect(next_path)
-    tell_logged_out(identity)
-    provider, now = state.provider(identity.provider), int(time.time())
-    if tokens is not None:
-        revoke_tokens(provider, tokens, now=now)
-    elsewhere = begin_logout(
-        provider,
-        identity,
-        tokens,
-        post_logout_redirect_uri=provider.client.post_logout_redirect_uri
-        or _usable(urljoin(request.root_url, home)),
-        now=now,
-    )
-    return redirect(elsewhere or next_path)
-
-
-def _tokens_left() -> TokenSet | None:
-    """The tokens of who is leaving: a store that does not answer keeps nobody logged in."""
-    try:
-        return take_tokens()
-    except StoreUnavailable as exc:
-        log.warning("tokens were left to expire: %s", exc.detail)
-        return None
-
-
-def backchannel_logout(provider: str | None = None) -> ResponseReturnValue:
-    """``POST /backchannel-logout``: the provider ends sessions, wherever they are.
-
-    OpenID Connect Back-Channel Logout 1.0 sections 2.5 to 2.8.
-    """
-    state = current_state()
-    try:
-        check_shared(state)
-        if state.sessions is None:
-            raise LoginError("notices_unsupported")
-        counterpart, now = state.provider(provider), int(time.time())
-        notice = accept_logout_token(counterpart, state.sessions, _notice_posted(), now=now)
-    except ParJarError as error:
-        log.warning("logout notice not taken: %s: %s. %s", error.code, error.detail, error.advice)
-        away = isinstance(error, ProviderUnavailable | StoreUnavailable)
-        body = {"error": error.code if away else "invalid_request", "error_description": str(error)}
-        return jsonify(body | {"code": error.code}), error.status_hint if away else 400
-    log.info("logout notice taken from provider %r", counterpart.client.name)
-    tell_logged_out(
-        Identity(
-            issuer=counterpart.client.issuer,
-            subject=notice.subject or "",
-            provider=counterpart.client.name,
-            claims={} if notice.sid is None else {"sid": notice.sid},
-        )
-    )
-    return Response(status=200)
-
-
-def _notice_posted() -> str:
-    if (request.content_length or _MAX_FORM) >= _MAX_FORM:
-        raise LoginError("notice_missing", f"{request.content_length} bytes of form")
-    tokens = request.form.getlist("logout_token")
-    if len(tokens) != 1 or not tokens[0]:
-        raise LoginError("notice_missing", f"{len(tokens)} of them")
-    return tokens[0]
-
-
-def frontchannel_logout(provider: str | None = None) -> ResponseReturnValue:
-    """``GET /frontchannel-logout``: a frame of the provider ends the session of this browser.
-
-    Only where ``iss`` and ``sid`` are those of the session, which nobody else knows: so the frame
-    of another site harms nobody. (It needs the session's cookie, which browsers send into a frame
-    of another site only with SameSite=None, if at all.)
-
-    OpenID Connect Front-Channel Logout 1.0 section 2.
-    """
-    if is_speculative():
-        return _not_now()
-    client = current_state().provider(provider).client
-    identity, given = browser_session.get_identity(), request.args
-    sid = identity.claims.get("sid")
-    if (given.get("iss"), identity.issuer) == (client.issuer, client.issuer) and (
-        isinstance(sid, str) and given.get("sid") == sid
-    ):
-        _tokens_left()
-        tell_logged_out(browser_session.log_out())
-    response = Response("<!doctype html><title>Logged out</title>")
-    issuer = urlsplit(client.issuer)
-    response.headers["Content-Security-Policy"] = (
-        f"default-src 'none'; base-uri 'none'; frame-ancestors {issuer.scheme}://{issuer.netloc}"
-    )
-    return response
-
-
-def _next_after_logout() -> str | None:
-    """The page asked for; a form is looked at only if it is a small one."""
-    asked = request.args.get("next")
-    if request.method == "POST" and (request.content_length or _MAX_FORM) < _MAX_FORM:
-        asked = request.form.get("next", asked)
-    return parse_return_path(asked)
 
 
 def jwks() -> ResponseReturnValue:
@@ -349,20 +229,9 @@ def _callback_url(client: ClientConfig) -> str:
     if client.redirect_uri is not None:
         return client.redirect_uri
     named = current_state().settings.named
-    return _usable(
+    return usable_url(
         url_for("parjar.callback", provider=client.name if named else None, _external=True)
     )
-
-
-def _usable(callback_url: str) -> str:
-    """A ``redirect_uri`` is made of the Host header: refuse one that is no URL.
-
-    :raises ResponseRejected: ``redirect_uri_unusable``.
-    """
-    try:
-        return check_endpoint(callback_url, allow_http=True)
-    except ValueError as exc:
-        raise ResponseRejected("redirect_uri_unusable", f"{callback_url!r:.200}: {exc}") from exc
 
 
 def _return_path(next_path: str | None) -> str:
@@ -377,11 +246,6 @@ def _is_our_own(path: str) -> bool:
     login_path = url_for("parjar.login")
     own = [login_path, url_for("parjar.logout"), login_path.removesuffix("login") + "callback"]
     return any(f"{path}/".startswith(f"{each}/") for each in own)
-
-
-def _not_now() -> Response:
-    """Refuse a browser that asks ahead of its user, so that it asks again when they do."""
-    return Response(status=200 if request.method == "HEAD" else 503)
 
 
 def _wrong_method(allowed: str) -> Response:

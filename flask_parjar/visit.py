@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from urllib.parse import quote, urlsplit
 
-from flask import request
+from flask import Response, request
 
-from .protocol.urls import parse_return_path
+from .errors import ResponseRejected
+from .protocol.urls import check_endpoint, parse_return_path
 
 _IN_A_PATH = "/:@!$&'()*+,;=~-._"
 
@@ -62,6 +63,22 @@ def page_that_asked() -> str | None:
     """The page of this site that sent the request, by a form, a link or a script; else None."""
     referrer = request.headers.get("Referer", "")
     return _path_of(referrer) if _origin(referrer) == _own_origin() else None
+
+
+def not_now() -> Response:
+    """Refuse a browser that asks ahead of its user, so that it asks again when they do."""
+    return Response(status=200 if request.method == "HEAD" else 503)
+
+
+def usable_url(url: str) -> str:
+    """A URL of this site is made of the Host header: refuse one that is no URL.
+
+    :raises ResponseRejected: ``redirect_uri_unusable``.
+    """
+    try:
+        return check_endpoint(url, allow_http=True)
+    except ValueError as exc:
+        raise ResponseRejected("redirect_uri_unusable", f"{url!r:.200}: {exc}") from exc
 
 
 def in_this_app(path: str) -> str:
