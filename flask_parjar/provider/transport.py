@@ -140,7 +140,8 @@ class SharedTLSAdapter(HTTPAdapter):
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Nothing to add: the context verifies. (The base class would load a trust store here.)"""
         if not self._is_ours(verify, cert):
-            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+            base: Any = super()  # has no types in older releases
+            base.cert_verify(conn, url, verify, cert)
 
     def _is_ours(self, verify: Any, cert: Any) -> bool:
         """Whether a caller asks for nothing but what the shared context does."""
