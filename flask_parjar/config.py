@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -36,7 +37,7 @@ class Settings:
     url_prefix: str | None = None
     after_login: str = "/"
     after_logout: str = "/"
-    store: str = "session"
+    store: str = field(default="session", repr=False)  # its address may hold a password
     session_lifetime: int = 8 * 3600
     idle_timeout: int | None = None
     transaction_lifetime: int = 600
@@ -76,13 +77,21 @@ def _flag(value: Any) -> bool:
     return value
 
 
-def _seconds(at_least: int, at_most: int) -> Callable[[Any], Any]:
-    def parse(value: Any) -> Any:
-        if not is_number(value) or not at_least <= value <= at_most:
-            raise ValueError(f"write a number of seconds from {at_least} to {at_most}")
-        return value
+def _seconds(at_least: int, at_most: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        return math.ceil(_duration(value, at_least, at_most))
 
     return parse
+
+
+def _timeout(value: Any) -> float:
+    return _duration(value, 1, 60)
+
+
+def _duration(value: Any, at_least: int, at_most: int) -> float:
+    if not is_number(value) or not at_least <= value <= at_most:
+        raise ValueError(f"write a number of seconds from {at_least} to {at_most}")
+    return value
 
 
 def _one_of(*choices: str) -> Callable[[Any], str]:
@@ -201,7 +210,7 @@ KEYS: Mapping[str, Key] = {
     "SESSION_LIFETIME": Key(_seconds(60, 366 * 86400), per_provider=False),
     "IDLE_TIMEOUT": Key(_seconds(60, 366 * 86400), per_provider=False),
     "TRANSACTION_LIFETIME": Key(_seconds(60, 3600), per_provider=False),
-    "HTTP_TIMEOUT": Key(_seconds(1, 60), per_provider=False),
+    "HTTP_TIMEOUT": Key(_timeout, per_provider=False),
     "CA_BUNDLE": Key(_ca_bundle, per_provider=False),
 }
 
@@ -236,8 +245,11 @@ def read_settings(config: Mapping[str, Any], *, secret_key: object) -> Settings:
     values = _parse_keys(given, "PARJAR_{}".format, faults)
     if not secret_key:
         faults.append("SECRET_KEY is not set: write 32 or more random bytes; it signs the session")
-    if isinstance(config.get("SECRET_KEY_FALLBACKS"), str | bytes):
+    fallbacks = config.get("SECRET_KEY_FALLBACKS") or []
+    if isinstance(fallbacks, str | bytes):
         faults.append("SECRET_KEY_FALLBACKS is one string: write a list of former keys")
+    elif not all(fallbacks):
+        faults.append("SECRET_KEY_FALLBACKS holds an empty key: leave it out")
     app_wide = {
         _field(key): values.pop(key)
         for key in list(values)

@@ -144,7 +144,8 @@ class ParJar:
     def access_token(self) -> str:
         """A live access token of whoever is logged in, renewed first where its end is near.
 
-        However many requests, threads, processes and machines ask at once, it is renewed once.
+        However many requests ask at once, it is renewed once: in one process with ``sealed`` and
+        ``memory``, in all processes on all machines with Redis.
 
         :raises LoginRequired: nobody is logged in, or their tokens have ended.
         :raises ProviderUnavailable: it must be renewed, and the provider cannot do it now.

@@ -32,12 +32,9 @@ def _guarded_by(check: Callable[[Identity], None]) -> Callable[[View[P, R]], Vie
 
         @functools.wraps(view)
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-            try:
+            # A guard before every request of an app must not stand before its own login.
+            if request.blueprint != "parjar":
                 check(get_identity())
-            except (LoginRequired, AccessDenied):
-                # A guard before every request of an app must not stand before its own login.
-                if request.blueprint != "parjar":
-                    raise
             if is_async:
                 return cast(R, current_app.ensure_sync(view)(*args, **kwargs))
             return view(*args, **kwargs)

@@ -123,7 +123,7 @@ def frontchannel_logout(provider: str | None = None) -> ResponseReturnValue:
     if is_speculative():
         return not_now()
     client = current_state().provider(provider).client
-    identity, given = browser_session.get_identity(), request.args
+    (identity, _), given = browser_session.named_in_session(), request.args
     sid = identity.claims.get("sid")
     if (given.get("iss"), identity.issuer) == (client.issuer, client.issuer) and (
         isinstance(sid, str) and given.get("sid") == sid

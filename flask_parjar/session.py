@@ -77,16 +77,25 @@ def log_out() -> Identity:
 
     A store that does not answer keeps nobody logged in.
     """
-    record: Any = session.get(SESSION_KEY)
     state = current_state()
-    identity = _read_identity(state, record)
-    if identity and state.sessions is not None:
+    identity, open_session = named_in_session()
+    if open_session is not None and state.sessions is not None:
         try:
-            state.sessions.close(_open_session(record))
+            state.sessions.close(open_session)
         except StoreUnavailable as exc:
             log.warning("a session's entry was left to expire: %s", exc.detail)
     session.clear()
     return identity
+
+
+def named_in_session() -> tuple[Identity, OpenSession | None]:
+    """Whom this browser's session names, and their session where the site has a store.
+
+    Nobody else is asked, neither the store nor the app: it is for those who leave.
+    """
+    record: Any = session.get(SESSION_KEY)
+    identity = _read_identity(current_state(), record)
+    return identity, _open_session(record) if identity and len(record) == 7 else None
 
 
 def open_session() -> OpenSession | None:

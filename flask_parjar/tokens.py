@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any, cast
+from typing import Any
 
 from flask import Response, current_app, request
 from flask import session as web_session
@@ -18,14 +18,14 @@ from .protocol.challenge import StepUpChallenge
 from .protocol.tokens import TokenSet
 from .protocol.urls import check_endpoint
 from .provider import ApiSession
-from .session import get_identity, logged_in_at, open_session
+from .session import get_identity, logged_in_at, named_in_session, open_session
 from .state import AppState, current_state, sealing_secrets
 from .step_up import StepUp, demand_step_up
 from .stores import CookieStore
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
-_COOKIES = "flask_parjar.cookies"  # in the WSGI environ: as short-lived as the request itself
+_COOKIES = "flask_parjar.cookies."  # in the WSGI environ: as short-lived as the request itself
 _MISSED = "_parjar_tokens_missed"  # in the session: the handle of the one that had no tokens
 _JUST_NOW = 60  # seconds
 _NO_STORE = (
@@ -49,10 +49,10 @@ def take_tokens() -> TokenSet | None:
 
     A store that does not answer keeps nobody logged in: what it has will expire.
     """
+    _, session = named_in_session()
+    if session is None:
+        return None
     try:
-        session = open_session()
-        if session is None:
-            return None
         vault = _vault(session)
         tokens = vault.load()
         vault.empty()
@@ -96,7 +96,7 @@ def _unless_it_was_tried(ended: LoginRequired, session: OpenSession) -> LoginReq
     So a provider whose tokens are dead from the start, and a browser that drops the cookies they
     lie in, end in a sentence and not in a circle of redirects.
     """
-    if ended.code != "tokens_missing":
+    if ended.code not in ("tokens_missing", "refresh_refused"):
         return ended
     missed_before = web_session.get(_MISSED)
     web_session[_MISSED] = session.handle
@@ -131,7 +131,7 @@ def _step_up(challenge: StepUpChallenge) -> None:
 
 def set_token_cookies(response: Response) -> Response:
     """Set what a request changed in its sealed cookies, as Flask sets the session's."""
-    store: CookieStore | None = request.environ.get(_COOKIES)
+    store: CookieStore | None = request.environ.get(_COOKIES + str(id(current_state())))
     if store is None or not store.changes:
         return response
     interface, app = current_app.session_interface, current_app
@@ -163,18 +163,23 @@ def _vault(session: OpenSession) -> Vault:
         key="tokens" if state.store is None else tokens_key(session),
         session=session.handle,
         secrets=sealing_secrets(),
-        lifetime=settings.session_lifetime,
+        lifetime=max(1, session.logged_in_at + settings.session_lifetime - int(time.time())),
         patience=settings.http_timeout,
     )
 
 
 def _cookie_store(state: AppState, session: OpenSession) -> CookieStore:
     """This browser's cookies, read and changed by all of one request."""
-    if _COOKIES not in request.environ:
-        request.environ[_COOKIES] = CookieStore(
-            request.cookies,
-            name=f"{current_app.config['SESSION_COOKIE_NAME']}_parjar",
-            owner=session.handle,
-            process=state.process,
-        )
-    return cast(CookieStore, request.environ[_COOKIES])
+    name = _COOKIES + str(id(state))  # (an app may hand its environ to another one)
+    before: CookieStore | None = request.environ.get(name)
+    if before is not None and before.owner == session.handle:
+        return before
+    store = request.environ[name] = CookieStore(
+        request.cookies,
+        name=f"{current_app.config['SESSION_COOKIE_NAME']}_parjar",
+        owner=session.handle,
+        process=state.process,
+    )
+    if before is not None:  # of the session before this login
+        store.changes.update(before.changes)
+    return store

@@ -279,6 +279,29 @@ def test_of_a_set_the_first_private_key_signs_and_all_are_published() -> None:
     assert all("d" not in jwk for jwk in client.public_jwks)
 
 
+def test_seconds_are_whole_ones() -> None:
+    """As a `timedelta` gives them they are not, and Redis takes no others."""
+    settings = read(
+        PARJAR_SESSION_LIFETIME=28800.0, PARJAR_CLOCK_SKEW=29.5, PARJAR_HTTP_TIMEOUT=1.5
+    )
+    skew = settings.providers["default"].clock_skew
+    for value, whole in ((settings.session_lifetime, 28800), (skew, 30)):
+        assert (type(value), value) == (int, whole)
+    assert settings.http_timeout == 1.5
+
+
+def test_an_empty_former_key_is_none() -> None:
+    for empty in ("", None, b""):
+        assert faults(SECRET_KEY_FALLBACKS=["old", empty]) == (
+            "SECRET_KEY_FALLBACKS holds an empty key: leave it out",
+        )
+
+
+def test_the_address_of_a_store_is_not_printed() -> None:
+    """An error tracker prints what it finds in the frames, and the address may hold a password."""
+    assert "hunter2" not in repr(read(PARJAR_STORE="redis://:hunter2@localhost"))
+
+
 def test_keys_that_need_each_other() -> None:
     secret = {"PARJAR_CLIENT_SECRET": "s" * 32}
     none = {"PARJAR_SIGNING_KEY": None}

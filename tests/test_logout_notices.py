@@ -12,7 +12,7 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from flask_parjar import Identity, logged_out
+from flask_parjar import Identity, ParJar, logged_out, login_required
 from flask_parjar.testing import DevProvider
 from tests.after_login import (
     BAD_NOTICES,
@@ -25,6 +25,7 @@ from tests.after_login import (
     set_clock,
     store_address,
     token_site,
+    token_views,
 )
 from tests.redis_process import RedisProcess
 from tests.site import ISSUER, Visitor, make_site, path_and_query, query
@@ -523,6 +524,49 @@ def test_a_browser_that_asks_ahead_of_its_user_is_not_logged_out(provider: DevPr
     assert is_logged_in(visitor)
     front(visitor, **asked)
     assert not is_logged_in(visitor)
+
+
+def test_whoever_leaves_is_let_go_while_redis_is_away(
+    provider: DevProvider, tmp_path: Path
+) -> None:
+    """By the button and by a frame, also where a guard stands before the whole app."""
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        token_views(app, parjar)
+        app.before_request(login_required(lambda: None))
+
+    with RedisProcess(tmp_path) as redis:
+        app = token_site(provider, redis.url, prepare=prepare, PARJAR_HTTP_TIMEOUT=1)
+        clock = set_clock(app)
+        by_button, by_frame = Visitor(app, provider), Visitor(app, provider)
+        for visitor in (by_button, by_frame):
+            visitor.log_in()
+        asked = {"iss": ISSUER, "sid": sid_of(by_frame)}
+        redis.stop()
+        clock.now += 61
+        assert by_button.get("/me").status_code == 503
+        left = by_button.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
+        assert left.status_code == 302
+        front(by_frame, **asked)
+        for visitor in (by_button, by_frame):
+            assert visitor.client.get_cookie("session") is None
+
+
+def test_who_has_no_account_any_more_leaves_no_token_behind(provider: DevProvider) -> None:
+    banned: set[str] = set()
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        token_views(app, parjar)
+        parjar.user_loader(lambda user: None if user.subject in banned else user)
+
+    visitor = Visitor(token_site(provider, "sealed", prepare=prepare), provider)
+    visitor.log_in()
+    banned.add("ada")
+    provider.calls.clear()
+    visitor.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
+    revoked = [call for call in provider.calls if call.endpoint == "revocation"]
+    assert len(revoked) == 2
+    assert visitor.client.get_cookie("session_parjar_tokens_0") is None
 
 
 @pytest.mark.parametrize("where", ["session", "sealed", "memory"])

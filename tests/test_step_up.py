@@ -51,8 +51,8 @@ def change(visitor: Visitor, *, by: int, auth_time: int = 0) -> None:
     with visitor.client.session_transaction() as stored:
         stored["_parjar_user"][5] += by
         stored["_parjar_user"][3]["auth_time"] += auth_time or by
-        if "_parjar_step_up" in stored:
-            stored["_parjar_step_up"][1] += by
+        for entry in stored.get("_parjar_step_up", []):
+            entry[1] += by
         stored.modified = True
 
 
@@ -294,6 +294,20 @@ def test_the_slip_of_another_visitor_does_no_harm(
     other = Visitor(site, provider)
     assert other.log_in(visitor.get("/strong").location, "grace").location == "/strong"
     assert (other.get("/me").json["sub"], visitor.get("/me").json["sub"]) == ("grace", "ada")
+
+
+def test_two_wishes_that_nobody_can_grant_together_end(provider: DevProvider) -> None:
+    """A view that wants one, and what it calls that wants another: each login undoes the other."""
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        view = step_up_required(acr="mfa")(step_up_required(acr="phr")(lambda: "in"))
+        app.add_url_rule("/torn", "torn", view)
+
+    visitor = Visitor(make_site(provider, prepare=prepare), provider)
+    visitor.log_in()
+    page, logins = follow(visitor, "/torn", at_most=30)
+    assert (page.status_code, code_of(page)) == (403, "step_up_failed")
+    assert logins <= 4
 
 
 @pytest.mark.parametrize("remembered", [None, "x", [], [1], {"a": 1}, 7, ["x", 1, 2]])

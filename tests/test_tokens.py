@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask, session
+from flask import Flask, request, session
 from werkzeug.test import TestResponse, run_wsgi_app
 
 from flask_parjar import Identity, ParJar, provider_called, tokens_refreshed
@@ -857,6 +857,49 @@ def test_a_login_that_cannot_be_entered_is_none(provider: DevProvider, tmp_path:
     assert (code_of(page), page.status_code) == ("store_unreachable", 503)
     with visitor.client.session_transaction() as stored:
         assert "_parjar_user" not in stored
+
+
+def test_a_refresh_that_is_refused_from_the_start_ends_in_a_sentence(provider: DevProvider) -> None:
+    provider.access_token_seconds = 0
+    visitor = Visitor(token_site(provider, "memory"), provider)
+    visitor.log_in()
+    with provider.fault("refresh_invalid_grant"):
+        assert visitor.get("/token").status_code == 302
+        visitor.log_in()
+        page = visitor.get("/token")
+    assert (page.status_code, code_of(page)) == (500, "tokens_lost")
+
+
+def test_apps_that_share_an_environ_have_cookies_of_their_own(provider: DevProvider) -> None:
+    """As where an app answers some of its pages by another one, mounted in it."""
+    inner = token_site(provider, "sealed", SESSION_COOKIE_NAME="inner", PARJAR_CLIENT_ID="inner")
+    seen: list[str] = []
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        token_views(app, parjar)
+
+        @app.get("/both")
+        def both() -> str:
+            seen.append(parjar.access_token())
+            environ = {**request.environ, "PATH_INFO": "/token"}
+            for name in list(environ):
+                if name.startswith("werkzeug."):
+                    del environ[name]
+            body, status, _ = run_wsgi_app(inner.wsgi_app, environ)
+            return f"{status} {b''.join(body).decode()}"
+
+    outer = token_site(provider, "sealed", prepare=prepare)
+    visitor = Visitor(outer, provider)
+    visitor.log_in()
+    guest = Visitor(inner, provider)
+    guest.log_in()
+    for name in ("inner", "inner_parjar_tokens_0"):
+        found = guest.client.get_cookie(name)
+        assert found is not None
+        visitor.client.set_cookie(name, found.value)
+    token = guest.get("/token").text
+    assert visitor.get("/both").text == f"200 OK {token}"
+    assert seen == [visitor.get("/token").text]
 
 
 def test_tokens_that_are_dead_from_the_start_end_in_a_sentence(provider: DevProvider) -> None:

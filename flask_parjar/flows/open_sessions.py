@@ -67,6 +67,7 @@ class OpenSessions:
         self._clock = clock
         self._seen_open: dict[str, float] = {}  # handle: when the store last said so
         self._failed_at = float("-inf")
+        self._endings = 0  # a look that was under way when something ended vouches for nobody
 
     def open(self, session: OpenSession) -> None:
         """Enter a session that has just begun.
@@ -83,6 +84,7 @@ class OpenSessions:
 
         :raises StoreUnavailable: the store does not answer.
         """
+        self._endings += 1
         self._seen_open.pop(session.handle, None)
         self._store.delete(_entry(session))
         self._store.delete(tokens_key(session))
@@ -110,6 +112,7 @@ class OpenSessions:
             ended.append(_notice(issuer, kind, subject))
         for key in ended:
             self._store.put(key, str(now), ttl=self._lifetime)
+        self._endings += 1
         self._seen_open.clear()
 
     def is_open(self, session: OpenSession) -> bool:
@@ -117,6 +120,7 @@ class OpenSessions:
 
         :raises StoreUnavailable: the store has not answered for `TRUSTED_IN_AN_OUTAGE` seconds.
         """
+        endings = self._endings
         seen, now = self._seen_open.get(session.handle, float("-inf")), self._clock()
         if now - seen < TRUSTED_FOR:
             return True
@@ -132,7 +136,8 @@ class OpenSessions:
         if entry is None or ended_at >= session.logged_in_at:
             self.close(session)
             return False
-        self._trust(session)
+        if endings == self._endings:
+            self._trust(session)
         return True
 
     def find(self, issuer: str, subject: str | None = None) -> Iterator[OpenSession]:
@@ -174,8 +179,10 @@ class OpenSessions:
             return None
 
     def _trust(self, session: OpenSession) -> None:
-        if len(self._seen_open) >= _MAX_TRUSTED:
-            self._seen_open.clear()  # costs a look each, and nothing else
+        if len(self._seen_open) >= _MAX_TRUSTED:  # the half that was seen longest ago goes
+            for handle in list(self._seen_open)[: _MAX_TRUSTED // 2]:
+                self._seen_open.pop(handle, None)
+        self._seen_open.pop(session.handle, None)
         self._seen_open[session.handle] = self._clock()
 
 

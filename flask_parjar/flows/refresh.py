@@ -22,6 +22,9 @@ from ..protocol.tokens import TokenSet
 from ..provider import Provider
 from .vault import Vault
 
+#: What says that a refresh token is dead; all else may pass. (The second is Glewlwyd's.)
+_ENDINGS = ("invalid_grant", "HTTP 400 without a reason")
+
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 
@@ -84,7 +87,7 @@ def _renew(
     try:
         renewed = provider.refresh(tokens, subject=subject, now=clock())
     except ProviderRefused as exc:
-        if exc.code != "refresh_refused":  # ours to mend, and not the end of these tokens
+        if exc.code != "refresh_refused" or exc.error not in _ENDINGS:
             return _after_failure(vault, tokens, clock, exc)
         return _after_refusal(vault, tokens, exc)
     except TokenRejected:
@@ -98,6 +101,8 @@ def _renew(
     except StoreUnavailable as exc:
         log.error("renewed tokens could not be kept, a login will be needed: %s", exc.detail)
         return renewed, True
+    if vault.load() is None:  # somebody has logged out meanwhile
+        revoke_tokens(provider, renewed, now=clock())
     return _kept(vault), False
 
 

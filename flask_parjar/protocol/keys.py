@@ -120,8 +120,10 @@ def _private_first(keys: Sequence[Key]) -> tuple[SigningKey, ...]:
 def parse_shared_secret(secret: str) -> SigningKey:
     """Make the key of ``client_secret_jwt`` from a client secret (OpenID Connect Core 9).
 
-    :raises ValueError: it is the text of a public key, which is no secret.
+    :raises ValueError: it is the text of a key, whose public half is no secret.
     """
+    if "-----BEGIN" in secret:
+        raise ValueError("a PEM is no shared secret")
     key = OctKey.import_key(secret)
     return SigningKey(kid=None, kty="oct", crv=None, alg=None, public_jwk={}, _key=key)
 

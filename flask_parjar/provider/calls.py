@@ -123,8 +123,10 @@ def refusal(answer: Answer, code: str, *, now: int) -> ProviderRefused | Provide
     document = answer.document or {}
     error = document.get("error")
     if not isinstance(error, str):
-        # (Of a refresh token that was used, or revoked, Glewlwyd says 400 and nothing more.)
-        if answer.status in (401, 403) or (answer.status, code) == (400, "refresh_refused"):
+        # (Of a refresh token that was used, or revoked, Glewlwyd says 400 and nothing more. A bare
+        # 403 may be a firewall's, which must not end anybody's tokens.)
+        silent = (400, 401) if code == "refresh_refused" else (401, 403)
+        if answer.status in silent:
             error = f"HTTP {answer.status} without a reason"
             code = "client_refused" if code == "code_refused" else code
         else:

@@ -59,10 +59,11 @@ class Http:
         self._open_session()
 
     def _open_session(self) -> None:
-        self.session: requests.Session = requests.Session()
+        session = requests.Session()
         adapter = BoundedAdapter(self._ca_bundle)
-        self.session.mount("https://", adapter)
-        self.session.mount("http://", adapter)
+        session.mount("https://", adapter)
+        session.mount("http://", adapter)
+        self.session: requests.Session = session
         # For what is no provider: the answer of an API may be large, and take its time.
         self._api_adapter = SharedTLSAdapter(self._ca_bundle)
         self._routes: dict[str, _Route] = {}

@@ -23,6 +23,17 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 _POOLS = 1000  # hosts: more than any configuration names, so that no pool in use is closed
 _POOL_SIZE = 32
 
+#: A firewall that forgets a quiet connection would cost a login a whole time-out: so none is quiet.
+_SOCKET_OPTIONS = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *(
+        (socket.IPPROTO_TCP, getattr(socket, name), seconds)
+        for name, seconds in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10))
+        if hasattr(socket, name)
+    ),
+]
+
 
 class _DeadlineReader(io.RawIOBase):
     """Reads a socket until a moment, however slowly the other side lets its bytes drip.
@@ -124,6 +135,10 @@ class SharedTLSAdapter(HTTPAdapter):
     def __init__(self, ca_bundle: str | None) -> None:
         self._ca_bundle = ca_bundle
         super().__init__(pool_connections=_POOLS, pool_maxsize=_POOL_SIZE)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the pools."""
+        super().init_poolmanager(*args, socket_options=_SOCKET_OPTIONS, **kwargs)
 
     def build_connection_pool_key_attributes(
         self, request: requests.PreparedRequest, verify: Any, cert: Any = None

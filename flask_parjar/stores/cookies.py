@@ -45,7 +45,7 @@ class CookieStore:
     ) -> None:
         self._cookies = cookies
         self._name = name
-        self._owner = owner
+        self.owner = owner
         self._process = process
         self._clock = clock
         #: What the answer must set, by cookie name; None where a cookie must go.
@@ -133,7 +133,7 @@ class CookieStore:
                 self.changes[name] = None
 
     def _shared(self, key: str) -> str:
-        return f"{self._owner}:{key}"
+        return f"{self.owner}:{key}"
 
 
 def _end(entry: str) -> int:

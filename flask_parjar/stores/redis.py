@@ -99,6 +99,8 @@ class RedisStore:
         name, mine = f"lock:{key}", secrets.token_hex(16)
         deadline, pause = time.monotonic() + wait, _FIRST_WAIT
         while not self.add(name, mine, ttl=ttl):
+            if self.get(name)[0] == mine:
+                break  # it was taken, and only the answer was lost
             if time.monotonic() > deadline:
                 raise StoreUnavailable("store_busy", f"waited {wait} s")
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - so that waiters spread

@@ -163,6 +163,17 @@ def test_a_session_that_is_closed_while_it_is_replaced_stays_closed(clock: Clock
     assert list(store.keys("")) == []
 
 
+def test_a_look_that_was_under_way_vouches_for_nobody(clock: Clock) -> None:
+    """Another thread of this very process has logged them out: that counts at once."""
+    store = Interrupted(clock)
+    sessions = OpenSessions(store, lifetime=3600, secrets=lambda: SECRETS, clock=clock)
+    sessions.open(SESSION)
+    clock.now += TRUSTED_FOR
+    store.meanwhile = lambda: sessions.close(SESSION)
+    assert sessions.is_open(SESSION)  # as it was when the look began
+    assert not sessions.is_open(SESSION)
+
+
 def test_tokens_that_are_renewed_while_their_session_is_replaced_are_kept(clock: Clock) -> None:
     """What was read before is spent by then."""
     store = Interrupted(clock)

@@ -194,6 +194,15 @@ def test_a_refused_token_that_was_emptied_meanwhile(
         assert fails(login, vault).code == "tokens_missing"
 
 
+def test_an_error_that_may_pass_does_not_end_the_tokens(login: LoggedIn, vault: Vault) -> None:
+    """Only ``invalid_grant`` says that the refresh token is dead."""
+    login.due()
+    with login.dev.fault("refresh_overloaded"):
+        assert live(login, vault) == (login.tokens, False)
+    assert vault.is_paused()
+    assert vault.load() == login.tokens
+
+
 def test_a_client_that_is_refused_keeps_its_tokens(login: LoggedIn, vault: Vault) -> None:
     """Our own key is wrong: that is ours to mend, and says nothing of the refresh token."""
     stranger = parse_signing_keys(login.dev.config()["PARJAR_SIGNING_KEY"])
@@ -301,6 +310,10 @@ def test_a_logout_in_between_counts(login: LoggedIn, vault: Vault, store: Memory
     login.wire.meanwhile = make_vault(store).empty
     assert fails(login, vault).code == "tokens_missing"
     assert list(store.keys("")) == []
+    revoked = [
+        call.form["token_type_hint"] for call in login.dev.calls if call.endpoint == "revocation"
+    ]
+    assert revoked == ["refresh_token", "access_token"]  # nobody has the renewed ones
 
 
 def test_a_lock_that_is_held_for_too_long(

@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, rsa, x25519
 from hypothesis import given
 from hypothesis import strategies as st
+from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
 from flask_parjar.errors import TokenRejected
@@ -415,6 +416,14 @@ def test_rsa_signatures_are_those_of_rfc_7515() -> None:
         signing_input.encode(), signing_key("RS256")._key
     )
     assert b64encode(signature).startswith("cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu")
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_the_text_of_a_key_is_no_shared_secret(private: bool) -> None:
+    """Whoever reads the public key could sign in our name."""
+    pem = ECKey.generate_key("P-256").as_pem(private=private).decode("ascii")
+    with pytest.raises(ValueError, match="a PEM is no shared secret"):
+        parse_shared_secret(pem)
 
 
 def test_a_shared_secret() -> None:

@@ -45,6 +45,10 @@ def test_a_clock_is_spoken_of_only_where_it_is_wrong(ahead: int, told: bool) -> 
         (403, None, "code_refused", "client_refused"),
         (400, None, "push_refused", "provider_failed"),
         (404, 7, "push_refused", "provider_failed"),
+        (400, "invalid_grant", "refresh_refused", "refresh_refused"),
+        (400, None, "refresh_refused", "refresh_refused"),  # Glewlwyd's way to say so
+        (401, None, "refresh_refused", "client_refused"),
+        (403, None, "refresh_refused", "provider_failed"),  # a firewall's, perhaps
     ],
 )
 def test_who_must_act(status: int, error: object, code: str, expected: str) -> None:

@@ -283,6 +283,51 @@ def test_a_lock_lets_one_at_a_time_go_on(place: Place) -> None:
     assert (inside, most) == (0, 1)
 
 
+class LossyDoor:
+    """A TCP proxy before a Redis, which loses the next answer after it was told to."""
+
+    def __init__(self, port: int) -> None:
+        self.lose = threading.Event()
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._server.getsockname()[1]
+        self._behind = port
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                visitor, _ = self._server.accept()
+                server = socket.create_connection(("127.0.0.1", self._behind))
+                for pair, answers in (((visitor, server), False), ((server, visitor), True)):
+                    arguments = (*pair, answers)
+                    threading.Thread(target=self._pass_on, args=arguments, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket, answers: bool) -> None:
+        with contextlib.suppress(OSError), source, target:
+            while data := source.recv(65536):
+                if answers and self.lose.is_set():
+                    self.lose.clear()
+                    target.shutdown(socket.SHUT_RDWR)
+                    return
+                target.sendall(data)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def test_a_lock_whose_answer_was_lost_is_its_holders(redis_process: RedisProcess) -> None:
+    """Redis took the first try, and refuses the second: that is no other holder."""
+    with contextlib.closing(LossyDoor(redis_process.port)) as door:
+        address = f"redis://127.0.0.1:{door.port}/0"
+        store = open_store(address, prefix=f"parjar:{next(NAMES)}:", timeout=2)
+        store.get("warm")
+        door.lose.set()
+        with store.lock("work", ttl=60, wait=1):
+            assert not door.lose.is_set()
+        with store.lock("work", ttl=60, wait=1):
+            pass
+
+
 def test_who_waits_for_a_lock_gets_it(place: Place) -> None:
     first, second = place.store, place.again()
     order, held = list[str](), threading.Event()

@@ -24,6 +24,12 @@ def refresh_invalid_grant(answer: Answer) -> None:
 
 
 @table.at("refresh")
+def refresh_overloaded(answer: Answer) -> None:
+    """The provider says 400, and that it is only for the moment."""
+    error(answer, "temporarily_unavailable")
+
+
+@table.at("refresh")
 def refresh_503(answer: Answer) -> None:
     """The provider is down for maintenance when tokens are to be refreshed."""
     busy(answer, 503, retry_after=None)
