@@ -119,12 +119,13 @@ def test_tokens_are_renewed_and_the_old_refresh_token_is_worth_nothing(
     provider.let_access_tokens_hold(seconds=HOLD)
     log_in(site, open_browser(provider))
     tokens = [token(site)]
+    at_first = len(refreshes(provider))  # one where the login ended late in its second
     for _ in range(2):
         time.sleep(HOLD + 0.1)
         tokens.append(token(site))
         assert is_live(provider, tokens[-1])
     assert len({*tokens}) == 3
-    first, second = refreshes(provider)
+    first, second = refreshes(provider)[at_first:]
     assert first.field("refresh_token") != second.field("refresh_token")
     refused = refresh_by_hand(provider, first.field("refresh_token"))
     assert (refused.status_code, refused.json()["error"]) == (400, "invalid_grant")
