@@ -25,7 +25,7 @@ _POOL_SIZE = 32
 
 #: A firewall that forgets a quiet connection would cost a login a whole time-out: so none is quiet.
 _SOCKET_OPTIONS = [
-    *HTTPConnection.default_socket_options,
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),  # as urllib3 has it
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *(
         (socket.IPPROTO_TCP, getattr(socket, name), seconds)
