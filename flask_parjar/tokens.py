@@ -96,8 +96,6 @@ def _unless_it_was_tried(ended: LoginRequired, session: OpenSession) -> LoginReq
     So a provider whose tokens are dead from the start, and a browser that drops the cookies they
     lie in, end in a sentence and not in a circle of redirects.
     """
-    if ended.code not in ("tokens_missing", "refresh_refused"):
-        return ended
     missed_before = web_session.get(_MISSED)
     web_session[_MISSED] = session.handle
     just_now = time.time() - session.logged_in_at < _JUST_NOW

@@ -15,7 +15,7 @@ import pytest
 from flask import Flask, request, session
 from werkzeug.test import TestResponse, run_wsgi_app
 
-from flask_parjar import Identity, ParJar, provider_called, tokens_refreshed
+from flask_parjar import Identity, ParJar, current_user, provider_called, tokens_refreshed
 from flask_parjar.testing import DevProvider, Person, WSGIAdapter
 from tests.after_login import (
     COOKIES,
@@ -868,6 +868,28 @@ def test_a_refresh_that_is_refused_from_the_start_ends_in_a_sentence(provider: D
         visitor.log_in()
         page = visitor.get("/token")
     assert (page.status_code, code_of(page)) == (500, "tokens_lost")
+
+
+def test_tokens_that_were_renewed_in_the_request_of_a_new_login(provider: DevProvider) -> None:
+    """As by an app that looks for its API before each request: the new login's tokens count."""
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        token_views(app, parjar)
+
+        @app.before_request
+        def before() -> None:
+            if current_user and request.endpoint == "parjar.callback":
+                parjar.access_token()
+
+    visitor = Visitor(token_site(provider, "sealed", prepare=prepare), provider)
+    visitor.log_in()
+    back = visitor.come_back(visitor.leave())
+    age(visitor, left=0)
+    provider.calls.clear()
+    assert visitor.get(back).status_code == 302
+    assert renewals(provider) == 1
+    assert opens(provider, visitor.get("/token").text) == "ada"
+    assert renewals(provider) == 1
 
 
 def test_apps_that_share_an_environ_have_cookies_of_their_own(provider: DevProvider) -> None:
