@@ -242,11 +242,6 @@ CODES: Mapping[str, Code] = {
     ),
     # log in, or be someone else
     "login_required": Code(401, "Please log in to see this page.", "Nothing: this is a guard."),
-    "session_ended": Code(
-        401,
-        "You have been logged out. Please log in again.",
-        "Nothing: the provider, an operator or the person ended this session.",
-    ),
     "refresh_refused": Code(
         401,
         "Your login has ended. Please log in again.",

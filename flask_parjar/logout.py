@@ -25,6 +25,7 @@ from .protocol.urls import parse_return_path
 from .state import check_shared, current_state
 from .tokens import take_tokens
 from .visit import (
+    MAX_FORM,
     in_this_app,
     is_cross_site,
     is_navigation,
@@ -35,8 +36,6 @@ from .visit import (
 )
 
 log: logging.Logger = logging.getLogger("flask_parjar")
-
-_MAX_FORM = 32 * 1024  # bytes, before anything of a form is read
 
 
 def logout() -> ResponseReturnValue:
@@ -103,7 +102,7 @@ def backchannel_logout(provider: str | None = None) -> ResponseReturnValue:
 
 
 def _notice_posted() -> str:
-    if (request.content_length or _MAX_FORM) >= _MAX_FORM:
+    if not _is_small_form():
         raise LoginError("notice_missing", f"{request.content_length} bytes of form")
     tokens = request.form.getlist("logout_token")
     if len(tokens) != 1 or not tokens[0]:
@@ -141,6 +140,11 @@ def frontchannel_logout(provider: str | None = None) -> ResponseReturnValue:
 def _next_after_logout() -> str | None:
     """The page asked for; a form is looked at only if it is a small one."""
     asked = request.args.get("next")
-    if request.method == "POST" and (request.content_length or _MAX_FORM) < _MAX_FORM:
+    if request.method == "POST" and _is_small_form():
         asked = request.form.get("next", asked)
     return parse_return_path(asked)
+
+
+def _is_small_form() -> bool:
+    """Whether the body says how long it is, before anything of it is read, and is short."""
+    return (request.content_length or MAX_FORM) < MAX_FORM

@@ -25,7 +25,6 @@ from .stores import CookieStore
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
-_COOKIES = "flask_parjar.cookies."  # in the WSGI environ: as short-lived as the request itself
 _MISSED = "_parjar_tokens_missed"  # in the session: the handle of the one that had no tokens
 _JUST_NOW = 60  # seconds
 _NO_STORE = (
@@ -129,7 +128,7 @@ def _step_up(challenge: StepUpChallenge) -> None:
 
 def set_token_cookies(response: Response) -> Response:
     """Set what a request changed in its sealed cookies, as Flask sets the session's."""
-    store: CookieStore | None = request.environ.get(_COOKIES + str(id(current_state())))
+    store: CookieStore | None = request.environ.get(_place_of_cookies(current_state()))
     if store is None or not store.changes:
         return response
     interface, app = current_app.session_interface, current_app
@@ -168,11 +167,11 @@ def _vault(session: OpenSession) -> Vault:
 
 def _cookie_store(state: AppState, session: OpenSession) -> CookieStore:
     """This browser's cookies, read and changed by all of one request."""
-    name = _COOKIES + str(id(state))  # (an app may hand its environ to another one)
-    before: CookieStore | None = request.environ.get(name)
+    place = _place_of_cookies(state)
+    before: CookieStore | None = request.environ.get(place)
     if before is not None and before.owner == session.handle:
         return before
-    store = request.environ[name] = CookieStore(
+    store = request.environ[place] = CookieStore(
         request.cookies,
         name=f"{current_app.config['SESSION_COOKIE_NAME']}_parjar",
         owner=session.handle,
@@ -181,3 +180,8 @@ def _cookie_store(state: AppState, session: OpenSession) -> CookieStore:
     if before is not None:  # of the session before this login
         store.changes.update(before.changes)
     return store
+
+
+def _place_of_cookies(state: AppState) -> str:
+    """Where in the environ one app's cookies are, which may hand it on to another app."""
+    return f"flask_parjar.cookies.{id(state)}"

@@ -37,6 +37,7 @@ from .state import current_state
 from .step_up import StepUp, begin_step_up
 from .tokens import keep_tokens, take_tokens
 from .visit import (
+    MAX_FORM,
     in_this_app,
     is_cross_site,
     is_navigation,
@@ -48,7 +49,6 @@ from .visit import (
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 _PLAIN = LoginOptions()  # what a login asks for where nobody asks for more
-_MAX_FORM = 32 * 1024  # bytes of a form_post answer, before anything of it is read
 
 
 def make_blueprint(*, url_prefix: str | None, named: bool) -> Blueprint:
@@ -151,7 +151,7 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
 
 def _response_pairs(posted: bool) -> list[tuple[str, str]]:
     """The parameters of the callback, duplicates and all; what is not UTF-8 is not repaired."""
-    if posted and (request.content_length is None or request.content_length > _MAX_FORM):
+    if posted and (request.content_length is None or request.content_length > MAX_FORM):
         raise ResponseRejected("response_malformed", f"{request.content_length} bytes of form")
     encoded = request.get_data() if posted else request.query_string
     try:

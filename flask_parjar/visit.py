@@ -9,6 +9,9 @@ from flask import Response, request
 from .errors import ResponseRejected
 from .protocol.urls import check_endpoint, parse_return_path
 
+#: Bytes of a form that is read: those that come here are small, and a larger one is a stranger's.
+MAX_FORM = 32 * 1024
+
 _IN_A_PATH = "/:@!$&'()*+,;=~-._"
 
 

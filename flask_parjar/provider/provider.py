@@ -188,18 +188,14 @@ class Provider:
 
         RFC 6749 section 4.1.3, RFC 7636 section 4.5.
         """
-        agreement = self.agreement(now)
-        endpoint = self.metadata(now).token_endpoint
         form = {
             "grant_type": "authorization_code",
             "code": response.code,
             "redirect_uri": transaction.redirect_uri,
             "code_verifier": transaction.code_verifier,
         }
-        authentication = self._authenticate(agreement, endpoint, now)
-        answer = self._calls.call("token", "POST", endpoint, form=form, by=authentication)
-        if answer.status != 200:
-            raise refusal(answer, "code_refused", now=now)
+        endpoint = self.metadata(now).token_endpoint
+        answer = self._post("token", endpoint, form, refused="code_refused", now=now)
         return TokenSet.parse(answer.document or {}, asked_scopes=transaction.scopes, now=now)
 
     def verify(self, tokens: TokenSet, transaction: Transaction, *, now: int) -> IDTokenClaims:
@@ -262,22 +258,19 @@ class Provider:
 
         RFC 6749 section 6, OpenID Connect Core 12.
         """
-        agreement = self.agreement(now)
-        endpoint = self.metadata(now).token_endpoint
         form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
-        authentication = self._authenticate(agreement, endpoint, now)
-        answer = self._calls.call("token", "POST", endpoint, form=form, by=authentication)
-        if answer.status != 200:
-            raise refusal(answer, "refresh_refused", now=now)
+        endpoint = self.metadata(now).token_endpoint
+        answer = self._post("token", endpoint, form, refused="refresh_refused", now=now)
         renewed = tokens.renewed_by(answer.document or {}, now=now)
         if renewed.id_token != tokens.id_token:
+            algs = self.agreement(now).id_token_algs
             self._with_keys(
                 lambda keys: verify_renewed_id_token(
                     renewed.id_token,
                     original=tokens.id_token,
                     expected_subject=subject,
                     keys=keys,
-                    algs=agreement.id_token_algs,
+                    algs=algs,
                     client=self.client,
                     access_token=renewed.access_token,
                     now=now,
@@ -298,11 +291,8 @@ class Provider:
         endpoint = self.metadata(now).revocation_endpoint
         if endpoint is None:
             return
-        authentication = self._authenticate(self.agreement(now), endpoint, now)
         form = {"token": token, "token_type_hint": kind}
-        answer = self._calls.call("revocation", "POST", endpoint, form=form, by=authentication)
-        if answer.status != 200:
-            raise refusal(answer, "revocation_refused", now=now)
+        self._post("revocation", endpoint, form, refused="revocation_refused", now=now)
 
     def verify_logout_token(self, token: str, *, now: int) -> LogoutToken:
         """Prove a notice that somebody is logged out at the provider.
@@ -320,6 +310,16 @@ class Provider:
         )
 
     # One exchange.
+
+    def _post(
+        self, name: str, endpoint: str, form: Mapping[str, str], *, refused: str, now: int
+    ) -> Answer:
+        """Post a form with our authentication; what is not a 200 is an error of that code."""
+        authentication = self._authenticate(self.agreement(now), endpoint, now)
+        answer = self._calls.call(name, "POST", endpoint, form=form, by=authentication)
+        if answer.status != 200:
+            raise refusal(answer, refused, now=now)
+        return answer
 
     def _with_keys(self, verify: Callable[[KeySet], T], now: int) -> T:
         """Verify with the keys that we have; one that is unknown is looked for once."""
