@@ -1,4 +1,4 @@
-"""A small site that people log in to with Flask-ParJar. Start with ``create_app``."""
+"""A small site with a login by Flask-ParJar. Start with ``create_app``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from platform import python_version
 from typing import Any
 
 from flask import Flask, Response, render_template, session
+from werkzeug.exceptions import HTTPException
 
 import flask_parjar
 from flask_parjar import (
@@ -28,28 +29,29 @@ parjar = ParJar()
 
 
 def create_app(defaults: Mapping[str, Any] | None = None) -> Flask:
-    """Make the site. ``FLASK_…`` environment variables win over the defaults."""
+    """Create the site. ``FLASK_…`` environment variables override the defaults."""
     app = Flask(__name__)
-    # Cookies do not know ports: another site on this host would overwrite one called "session".
+    # Cookies are shared between ports: another site on this host could overwrite "session".
     app.config["SESSION_COOKIE_NAME"] = "example_site"
     app.config.from_mapping(defaults or {})
     app.config.from_prefixed_env()  # FLASK_SECRET_KEY, FLASK_PARJAR_ISSUER, …
-    app.config.setdefault("EXAMPLE_ACR", "mfa")  # the provider's word for a stronger login
+    app.config.setdefault("EXAMPLE_ACR", "mfa")  # the provider's name for a stronger login
     if not app.secret_key:
-        app.secret_key = secrets.token_bytes(32)  # who is logged in now is logged out by a restart
+        app.secret_key = secrets.token_bytes(32)  # a restart logs everyone out
 
     parjar.init_app(app)
     Wire(app)
     add_tokens(app, parjar)
     logged_in.connect(remember_when, app)
     app.add_template_filter(ago)
-    app.after_request(keep_private)
+    app.after_request(set_private_cache_control)
 
+    app.register_error_handler(404, not_found)
     app.add_url_rule("/favicon.ico", "icon", redirect_to="/static/jar.svg")
 
     @app.get("/")
     def home() -> str:
-        return render_template("home.html")
+        return render_template("home.html", levels=request_levels(app.config))
 
     @app.get("/account")
     @login_required
@@ -74,8 +76,20 @@ def create_app(defaults: Mapping[str, Any] | None = None) -> Flask:
     return app
 
 
+def request_levels(config: Mapping[str, Any]) -> list[str]:
+    """The request levels of this site's providers."""
+    level = config.get("PARJAR_REQUEST", "pushed+signed")
+    sections = config.get("PARJAR_PROVIDERS") or {"": {}}
+    return sorted({section.get("request", level) for section in sections.values()})
+
+
+def not_found(error: HTTPException) -> tuple[str, int]:
+    """Answer for an address without a page."""
+    return render_template("not_found.html"), 404
+
+
 def versions() -> dict[str, str]:
-    """Report what this site runs on."""
+    """The versions of the software that this site uses."""
     packages = ("Flask", "Authlib", "joserfc", "requests", "itsdangerous")
     return {
         "Flask-ParJar": flask_parjar.__version__,
@@ -85,18 +99,18 @@ def versions() -> dict[str, str]:
 
 
 def remember_when(app: Flask, **_: object) -> None:
-    """Note the time of the login. The new session exists when this signal comes."""
+    """Store the time of the login. The new session exists when this signal is sent."""
     session["since"] = int(time.time())
 
 
-def keep_private(response: Response) -> Response:
-    """Let no cache keep a page that says who is logged in."""
+def set_private_cache_control(response: Response) -> Response:
+    """Forbid caches to store pages that show who is logged in."""
     response.headers.setdefault("Cache-Control", "no-store")
     return response
 
 
 def ago(seconds: float) -> str:
-    """Say how long ago a time was, in words."""
+    """Say in words how long ago a time was."""
     passed = max(0, int(time.time() - seconds))
     for size, unit in ((86400, "day"), (3600, "hour"), (60, "minute")):
         if passed >= size:

@@ -1,9 +1,9 @@
-"""The wire: the last login of a browser, drawn step by step at ``/wire``.
+"""The wire: the last login of a browser, shown step by step at ``/wire``.
 
-It knows what Flask-ParJar's signals tell, and nothing else, so any app can have it: take this file,
+It uses only the signals of Flask-ParJar, so you can add it to any app: copy this file,
 ``templates/wire.html`` and the second half of ``static/style.css``, and call ``Wire(app)``. The
-logins lie in the memory of one process. It is for development: where a login fails, the page says
-what the operator's log says.
+logins are kept in the memory of one process. It is for development: if a login fails, the page
+shows what is in the operator's log.
 """
 
 from __future__ import annotations
@@ -31,51 +31,87 @@ from flask_parjar import (
 )
 
 MAX_BROWSERS = 100
-MAX_LOGINS = 5  # of one browser: as many as may wait in a session
+MAX_LOGINS = 5  # of one browser: as many as can be under way in a session
 MAX_KEYS = 20
 SESSION_KEY = "wire"
 
 BROWSER, SITE, PROVIDER, PERSON = "browser", "site", "provider", "person"
 
-#: What each call is for: a heading, an explanation, where it is written.
+#: For each request to the provider: a heading, an explanation, the standard.
 CALLS: Mapping[str, tuple[str, str, str]] = {
     "discovery": (
-        "The provider is asked what it can do",
-        "Once; the answer is kept, and the next login leaves this step out.",
+        "The provider's metadata is fetched",
+        "The answer is cached, so the next login does not need this step.",
         "OpenID Connect Discovery",
     ),
     "pushed_authorization_request": (
         "The signed request is pushed",
-        "From server to server, where no browser can read or change it. "
-        "The provider keeps it and gives a reference.",
+        "It is sent from server to server, so no browser can read or change it. "
+        "The provider stores it and returns a reference.",
+        "RFC 9126",
+    ),
+    "unsigned_push": (
+        "The request is pushed",
+        "It is sent from server to server, so no browser can read or change it. It is not signed. "
+        "The provider stores it and returns a reference.",
         "RFC 9126",
     ),
     "token": (
         "The code is exchanged for tokens",
-        "Worth something only with the code_verifier, which never left this site until now.",
+        "The code can only be used with the code_verifier. This site has sent it to no one before.",
         "RFC 6749, RFC 7636",
     ),
     "refresh": (
         "The tokens are renewed",
-        "The access token was near its end, and somebody asked for it. Nobody had to log in.",
+        "The access token was about to expire and was needed. The user did not have to log in.",
         "RFC 6749 section 6",
     ),
     "jwks": (
         "The provider's public keys are fetched",
-        "Once; they are kept, and asked for again when a token names a new one.",
+        "They are cached, and fetched again when a token names an unknown key.",
         "RFC 7517",
     ),
     "userinfo": (
-        "The provider is asked about the person",
-        "With the access token; the answer must be about the same subject.",
+        "The user's claims are fetched",
+        "This request uses the access token. The answer must be about the same subject.",
         "OpenID Connect Core 5.3",
     ),
+}
+
+#: For each parameter by which the browser brings a request: an explanation, the standard.
+WAYS: Mapping[str, tuple[str, str]] = {
+    "request_uri": (
+        "It carries only these parameters. They contain nothing that can be read or changed.",
+        "RFC 9126 section 4",
+    ),
+    "request": (
+        "It carries the signed request: no one can change it, but who sees the URL can read it.",
+        "RFC 9101 section 5",
+    ),
+    "redirect_uri": (
+        "It carries the request itself, unsigned: who sees the URL can read and change it.",
+        "OpenID Connect Core 3.1.2.1",
+    ),
+}
+
+#: What each check of the ID token says, by the name that the ``logged_in`` signal gives it.
+CHECKS: Mapping[str, str] = {
+    "signature": "by a key that the provider publishes",
+    "iss": "the provider that was asked",
+    "aud": "this client",
+    "exp": "not expired",
+    "iat": "just issued",
+    "nonce": "that of this login",
+    "sub": "present",
+    "at_hash": "the access token that came with it",
+    "auth_time": "as this login asked",
+    "acr": "as this login asked",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrow:
-    """A message between two of the three; a dashed one answers another."""
+    """A message between browser, site and provider. An answer is drawn dashed."""
 
     sender: str
     receiver: str
@@ -88,12 +124,14 @@ class Arrow:
 class Step:
     """One step of a login.
 
-    :param work: what somebody does, where the step is not a message.
-    :param by: who does it.
-    :param call: a call to the provider, in a line.
-    :param tables: a caption and the members under it, as the signals gave them.
+    :param name: what kind of step it is, for tests and style sheets.
+    :param work: what happens, if the step is not a message.
+    :param by: where it happens.
+    :param call: the request to the provider, in one line.
+    :param tables: a caption and the members below it, as the signals have them.
     """
 
+    name: str
     title: str
     text: str = ""
     source: str = ""
@@ -108,10 +146,10 @@ class Step:
 
 @dataclass(slots=True, eq=False)
 class Login:
-    """One login as far as it got.
+    """The steps of one login so far.
 
-    :param state: the ``state`` of its request, cut short: what its answer is known by.
-    :param whole: how many of its steps are those of the login; what follows came after it.
+    :param state: the shortened ``state`` of its request, to find the login of an answer.
+    :param whole: how many of the steps belong to the login; the others came after it.
     """
 
     state: object = None
@@ -130,12 +168,12 @@ class Login:
 
 
 class Wire:
-    """Listens to the logins of an app, and shows each browser the last one of its own."""
+    """Records the logins of an app, and shows each browser its own last login."""
 
     def __init__(self, app: Flask) -> None:
         self._browsers: OrderedDict[str, deque[Login]] = OrderedDict()
         self._lock = threading.Lock()
-        app.extensions["wire"] = self  # signals hold their receivers weakly
+        app.extensions["wire"] = self  # signals keep only weak references to their receivers
         provider_called.connect(self._on_call, app)
         login_started.connect(self._on_started, app)
         logged_in.connect(self._on_logged_in, app)
@@ -151,58 +189,62 @@ class Wire:
             login = logins[-1] if logins else None
         return render_template("wire.html", login=login), {"Cache-Control": "no-store"}
 
-    # What the signals bring.
+    # Receivers of signals.
 
     def _on_call(self, app: Flask, **call: Any) -> None:
-        """Keep a call until it is known what came of it, and whose browser this is.
+        """Keep a request and the name of the browser until the next signal.
 
-        The session that names the browser is not there any more when ``logged_in`` comes.
+        When ``logged_in`` is sent, the session that has the browser's name is already replaced.
         """
         if has_request_context():
             g.setdefault("wire_calls", []).append(call)
             g.setdefault("wire_browser", session.get(SESSION_KEY))
 
-    def _on_started(self, app: Flask, **told: Any) -> None:
-        calls, signed, redirect = g.pop("wire_calls", []), told["request_object"], told["redirect"]
+    def _on_started(self, app: Flask, **sent: Any) -> None:
+        calls, signed, redirect = g.pop("wire_calls", []), sent["request_object"], sent["redirect"]
         login = Login()
         _count(login, calls)
         before = [call for call in calls if call["endpoint"] == "discovery"]
         pushed = [call for call in calls if call["endpoint"] != "discovery"]
-        asked = signed["claims"] if signed else redirect["parameters"]
-        login.state = asked.get("state")
+        login.state = _asked(signed, redirect, pushed).get("state")
         login.steps = (
-            _ask(),
+            _start(),
             *map(_call, before),
             *([_sign(signed)] if signed else []),
             *map(_call, pushed),
-            _leave(redirect),
+            _redirect(redirect),
         )
         self._keep(login)
 
-    def _on_logged_in(self, app: Flask, **told: Any) -> None:
-        identity: Identity = told["identity"]
+    def _on_logged_in(self, app: Flask, **sent: Any) -> None:
+        identity: Identity = sent["identity"]
         calls = g.pop("wire_calls", [])
-        login = self._take(told["response"])
-        steps = [*_return(login, told["response"], calls), *map(_call, calls)]
-        steps += [_prove(told["id_token"], told["checks"]), _welcome(identity)]
+        login = self._find(sent["response"])
+        steps = [*_return(login, sent["response"], calls), *map(_call, calls)]
+        with_userinfo = any(call["endpoint"] == "userinfo" for call in calls)
+        steps += [
+            _verify(sent["id_token"], sent["checked"], with_userinfo=with_userinfo),
+            _logged_in(identity),
+        ]
         _count(login, calls)
         login.steps += tuple(steps)
         login.whole = len(login.steps)
         login.person = identity.name
+        self._rename_browser()
         self._keep(login)
 
-    def _on_failed(self, app: Flask, **told: Any) -> None:
-        error: ParJarError = told["error"]
-        calls, response = g.pop("wire_calls", []), told["response"]
-        login = self._take(response) if response else Login(steps=(_ask(),))
+    def _on_failed(self, app: Flask, **sent: Any) -> None:
+        error: ParJarError = sent["error"]
+        calls, response = g.pop("wire_calls", []), sent["response"]
+        login = self._find(response) if response else Login(steps=(_start(),))
         steps = [*_return(login, response, calls)] if response else []
         _count(login, calls)
         login.steps += (*steps, *map(_call, calls), _fail(error))
-        login.failure = error.code
+        login.failure = error.error_code
         self._keep(login)
 
-    def _on_refreshed(self, app: Flask, **told: Any) -> None:
-        """Draw the last renewal below the login that it keeps alive."""
+    def _on_refreshed(self, app: Flask, **sent: Any) -> None:
+        """Add the last renewal of the tokens below the login."""
         calls = g.pop("wire_calls", [])
         with self._lock:
             logins = self._browsers.get(_browser() or "", ())
@@ -210,9 +252,9 @@ class Wire:
             if login is not None:
                 login.steps = (*login.steps[: login.whole], *map(_call, calls))
 
-    # What is remembered.
+    # The memory.
 
-    def _take(self, response: Mapping[str, Any]) -> Login:
+    def _find(self, response: Mapping[str, Any]) -> Login:
         """The login under way that this answer belongs to."""
         with self._lock:
             for login in self._browsers.get(_browser() or "", ()):
@@ -220,8 +262,18 @@ class Wire:
                     return login
         return Login()
 
+    def _rename_browser(self) -> None:
+        """Give this browser a new name: another one may have known the one before the login.
+
+        An attacker who has planted a session in this browser must not see who logs in.
+        """
+        name, before = secrets.token_urlsafe(16), _browser() or ""
+        with self._lock:
+            self._browsers[name] = self._browsers.pop(before, deque(maxlen=MAX_LOGINS))
+        g.wire_browser = session[SESSION_KEY] = name
+
     def _keep(self, login: Login) -> None:
-        """Keep a login as the last one of this browser."""
+        """Store a login as the last one of this browser."""
         name = session[SESSION_KEY] = _browser() or secrets.token_urlsafe(16)
         with self._lock:
             logins = self._browsers.setdefault(name, deque(maxlen=MAX_LOGINS))
@@ -234,11 +286,11 @@ class Wire:
 
 
 def clock(seconds: float) -> str:
-    """A time of day, as claims are best read beside their number."""
+    """The time of day of a timestamp."""
     try:
         return f"{datetime.fromtimestamp(seconds, timezone.utc):%H:%M:%S} UTC"
     except (OverflowError, ValueError, OSError):
-        return "beyond the calendar"
+        return "no valid time"
 
 
 def _browser() -> str | None:
@@ -252,23 +304,36 @@ def _count(login: Login, calls: Iterable[Mapping[str, Any]]) -> None:
         login.milliseconds += call["milliseconds"]
 
 
-# What is drawn.
+# The steps.
 
 
-def _ask() -> Step:
+def _start() -> Step:
     path = request.args.get("next")
     return Step(
-        title="Somebody wants to log in",
-        text="A button was pressed, or a page opens only for those who are logged in.",
+        name="start",
+        title="A login starts",
+        text="A person pressed the button, or opened a page that needs a login.",
         arrows=[Arrow(sender=BROWSER, receiver=SITE, label=f"{request.method} {request.path}")],
         tables={"Query": {"next": path[:200]}} if path else {},
     )
 
 
+def _asked(
+    signed: Mapping[str, Any] | None, redirect: Mapping[str, Any], pushed: Sequence[Any]
+) -> Mapping[str, Any]:
+    """The parameters of the request, wherever they were sent."""
+    if signed:
+        claims: Mapping[str, Any] = signed["claims"]
+        return claims
+    sent: Mapping[str, Any] = pushed[-1]["sent"] if pushed else redirect["parameters"]
+    return sent
+
+
 def _sign(signed: Mapping[str, Any]) -> Step:
     return Step(
+        name="sign",
         title="The request is signed",
-        text="So the provider knows that every parameter is this site's own.",
+        text="So the provider knows that every parameter comes from this site.",
         source="RFC 9101",
         work="signs the request",
         tables={"Header": signed["header"], "Claims": signed["claims"]},
@@ -277,16 +342,18 @@ def _sign(signed: Mapping[str, Any]) -> Step:
 
 def _call(call: Mapping[str, Any]) -> Step:
     endpoint, status, received = call["endpoint"], call["status"], call["received"]
-    refreshed = call["sent"].get("grant_type") == "refresh_token"
-    title, text, source = CALLS.get("refresh" if refreshed else endpoint, (endpoint, "", ""))
+    name = "refresh" if call["sent"].get("grant_type") == "refresh_token" else endpoint
+    unsigned = endpoint == "pushed_authorization_request" and "request" not in call["sent"]
+    title, text, source = CALLS.get("unsigned_push" if unsigned else name, (endpoint, "", ""))
     failed = bool(call["error"]) or status is None or status >= 400
     method = "POST" if call["sent"] else "GET"
     outcome = f"{status or call['error']} · {call['milliseconds']:.1f} ms"
-    if endpoint == "discovery":  # of a long public document, what this login turned on
-        received = {name: received[name] for name in received if name in _TURNED_ON}
+    if endpoint == "discovery":  # only the part of the metadata that matters for this login
+        received = {member: received[member] for member in received if member in _RELEVANT}
     elif endpoint == "jwks":
         received = _describe_keys(received.get("keys"))
     return Step(
+        name=name,
         title=title,
         text=text,
         source=source,
@@ -300,7 +367,7 @@ def _call(call: Mapping[str, Any]) -> Step:
     )
 
 
-_TURNED_ON = (
+_RELEVANT = (
     "issuer",
     "require_pushed_authorization_requests",
     "require_signed_request_object",
@@ -317,11 +384,13 @@ def _describe_keys(keys: object) -> dict[str, str]:
     }
 
 
-def _leave(redirect: Mapping[str, Any]) -> Step:
+def _redirect(redirect: Mapping[str, Any]) -> Step:
+    text, source = next(WAYS[name] for name in WAYS if name in redirect["parameters"])
     return Step(
-        title="The browser is sent to the provider",
-        text="This is all that it carries: there is nothing in it to read or to change.",
-        source="RFC 9126 section 4",
+        name="redirect",
+        title="The browser is redirected to the provider",
+        text=text,
+        source=source,
         arrows=[
             Arrow(sender=SITE, receiver=BROWSER, label="302", answers=True),
             Arrow(sender=BROWSER, receiver=PROVIDER, label=f"GET {urlsplit(redirect['url']).path}"),
@@ -331,12 +400,13 @@ def _leave(redirect: Mapping[str, Any]) -> Step:
 
 
 def _return(login: Login, response: Mapping[str, Any], calls: Sequence[Any]) -> list[Step]:
-    """The person at the provider, and the way back with its answer."""
+    """The sign-in at the provider, and the way back with the answer."""
     posted, refused = request.method == "POST", "error" in response
     back = Step(
+        name="return",
         title="The browser comes back",
-        text=f"With {'an error' if refused else 'a code that is worth nothing to a thief'}, "
-        "and with state and iss, which say whose answer it is.",
+        text=f"It has {'an error' if refused else 'a code, which is useless to an attacker'}. "
+        "state and iss say which login and which provider it belongs to.",
         source="RFC 6749, RFC 9207",
         arrows=[
             Arrow(
@@ -354,29 +424,35 @@ def _return(login: Login, response: Mapping[str, Any], calls: Sequence[Any]) -> 
         return [back]
     away = time.monotonic() - login.left - sum(call["milliseconds"] for call in calls) / 1000
     person = Step(
-        title="The person is asked",
-        text="Who they are, and whether they agree. This site sees nothing of it.",
-        work=f"the person is asked · {away:.1f} s",
+        name="sign_in",
+        title="The person signs in",
+        text="The provider asks who they are, and whether they agree. This site is not involved.",
+        work=f"the person signs in · {away:.1f} s",
         by=PERSON,
     )
     return [person, back]
 
 
-def _prove(id_token: Mapping[str, Any], checks: Sequence[str]) -> Step:
+def _verify(id_token: Mapping[str, Any], checked: Sequence[str], *, with_userinfo: bool) -> Step:
+    checks = [f"{name}: {CHECKS.get(name, 'checked')}" for name in checked]
+    if with_userinfo:
+        checks.append("userinfo: about the same sub")
     return Step(
-        title="The ID token is proved",
-        text="Each of these had to hold; one that does not ends the login.",
+        name="verify",
+        title="The ID token is verified",
+        text="If one of these checks fails, the login ends.",
         source="OpenID Connect Core 3.1.3.7",
-        work="proves the ID token",
+        work="verifies the ID token",
         checks=checks,
         tables={"Header": id_token["header"], "Claims": id_token["claims"]},
     )
 
 
-def _welcome(identity: Identity) -> Step:
+def _logged_in(identity: Identity) -> Step:
     return Step(
+        name="logged_in",
         title=f"{identity.name} is logged in",
-        text="The session remembers who it is. No token lies in its cookie.",
+        text="The session says who is logged in. Its cookie contains no token.",
         arrows=[Arrow(sender=SITE, receiver=BROWSER, label="302, cookie", answers=True)],
         tables={
             "current_user": {
@@ -389,11 +465,12 @@ def _welcome(identity: Identity) -> Step:
 
 
 def _fail(error: ParJarError) -> Step:
-    found = {"code": error.code, "found": error.detail, "advice": error.advice}
+    found = {"code": error.error_code, "detail": error.detail, "advice": error.advice}
     return Step(
-        title="The login ends here",
+        name="failed",
+        title="The login fails here",
         text=str(error),
-        work=error.code,
+        work=error.error_code,
         failed=True,
         tables={"For the operator": {name: text for name, text in found.items() if text}},
     )

@@ -1,22 +1,19 @@
 """Flask-ParJar: log people in with signed (JAR) and pushed (PAR) OpenID Connect requests."""
 
 from .errors import (
-    AccessDenied,
     ConfigError,
     LoginError,
-    LoginRequired,
     ParJarError,
     ProviderRefused,
     ProviderUnavailable,
     ResponseRejected,
     StoreUnavailable,
     TokenRejected,
+    TokensEnded,
 )
 from .extension import ParJar
-from .guards import claims_required, login_required, scopes_required, step_up_required
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
-from .session import current_user
 from .signals import (
     logged_in,
     logged_out,
@@ -25,6 +22,10 @@ from .signals import (
     provider_called,
     tokens_refreshed,
 )
+from .web.errors import AccessDenied, LoginRequired
+from .web.guards import claims_required, login_required, scopes_required, step_up_required
+from .web.session import current_user
+from .web.tokens import Tokens
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,8 @@ __all__ = [
     "ResponseRejected",
     "StoreUnavailable",
     "TokenRejected",
+    "Tokens",
+    "TokensEnded",
     "claims_required",
     "current_user",
     "logged_in",

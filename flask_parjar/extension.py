@@ -1,45 +1,52 @@
-"""`ParJar`: what an app imports, and how one app's state is built."""
+"""`ParJar`, the extension, and how the runtime of one app is built."""
 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 from flask import Flask, make_response
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import Rule
 
-from . import signals, tokens, views
+from . import signals
 from .cli import parjar_cli
 from .config import Settings, read_settings
-from .error_page import add_headers, show_error
 from .errors import ConfigError, ParJarError
-from .flows.open_sessions import OpenSessions
+from .flows.replay_cache import ReplayCache
+from .flows.session_registry import SessionRegistry
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
 from .provider import ApiSession, Http, OnCall, Provider, ProviderCall
-from .session import current_user, keep_private
-from .state import EXTENSION, AppState, Hooks, check_app, sealing_secrets
+from .runtime import EXTENSION, Hooks, Runtime, check_app, sealing_secrets
 from .stores import MemoryStore, Store, open_store
-from .tokens import set_token_cookies
+from .web import tokens, views
+from .web.error_page import add_headers, show_error
+from .web.errors import AccessDenied, LoginRequired
+from .web.last_use import set_last_use_cookie
+from .web.own_urls import login_url
+from .web.session import check_session_interface, current_user, set_private_cache_control
+from .web.start_warnings import log_first_request_warnings, log_start_warnings
+from .web.tokens import Tokens, set_token_cookies
+from .web.unguarded import unguarded_routes
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
-_LONGEST_STORE_TIMEOUT = 2  # seconds: a store is near, or it is broken
+_LONGEST_STORE_TIMEOUT = 2  # seconds: a store is close to the site, so a slow one is broken
 
 UserLoader = TypeVar("UserLoader", bound=Callable[[Identity], Any])
-ErrorHandler = TypeVar("ErrorHandler", bound=Callable[[ParJarError], ResponseReturnValue])
+ErrorHandler = TypeVar("ErrorHandler", bound=Callable[[Any], ResponseReturnValue])
 OptionsChooser = TypeVar("OptionsChooser", bound=Callable[[], LoginOptions | None])
 
 
 class ParJar:
     """Log people in with signed and pushed OpenID Connect requests.
 
-    Use it as ``ParJar(app)``, or make one beside your factory and call `init_app` in it. It holds
-    the hooks you register and nothing else: each app has a state of its own.
+    Use it as ``ParJar(app)``, or make one outside your app factory and call `init_app` in it. It
+    has only the hooks that you register: each app has its own runtime.
     """
 
     def __init__(self, app: Flask | None = None) -> None:
@@ -53,138 +60,157 @@ class ParJar:
         Reads ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS`` and every ``PARJAR_`` key: ``PARJAR_ISSUER``,
         ``PARJAR_CLIENT_ID``, ``PARJAR_CLIENT_SECRET``, ``PARJAR_CLIENT_AUTH``,
         ``PARJAR_ASSERTION_AUDIENCE``, ``PARJAR_SIGNING_KEY``, ``PARJAR_ASSERTION_KEY``,
-        ``PARJAR_SIGNING_ALG``, ``PARJAR_ID_TOKEN_ALGS``, ``PARJAR_SCOPES``, ``PARJAR_USERINFO``,
+        ``PARJAR_SIGNING_ALG``, ``PARJAR_ID_TOKEN_ALGS``, ``PARJAR_ENCRYPTION_KEY``,
+        ``PARJAR_ID_TOKEN_ENCRYPTION``, ``PARJAR_USERINFO_ENCRYPTION``,
+        ``PARJAR_REQUEST_ENCRYPTION_ALG``, ``PARJAR_REQUEST_ENCRYPTION_ENC``,
+        ``PARJAR_SCOPES``, ``PARJAR_USERINFO``,
         ``PARJAR_AUTHORIZATION_PARAMS``, ``PARJAR_RESPONSE_MODE``, ``PARJAR_REDIRECT_URI``,
-        ``PARJAR_POST_LOGOUT_REDIRECT_URI``, ``PARJAR_METADATA``, ``PARJAR_TRUSTED_AUDIENCES``,
-        ``PARJAR_CLOCK_SKEW``, ``PARJAR_PROVIDERS``, ``PARJAR_URL_PREFIX``, ``PARJAR_AFTER_LOGIN``,
-        ``PARJAR_AFTER_LOGOUT``, ``PARJAR_STORE``, ``PARJAR_SESSION_LIFETIME``,
-        ``PARJAR_IDLE_TIMEOUT``, ``PARJAR_TRANSACTION_LIFETIME``, ``PARJAR_HTTP_TIMEOUT``,
-        ``PARJAR_CA_BUNDLE``, ``PARJAR_INSECURE_HTTP``, ``PARJAR_INSECURE_UNSIGNED_REQUEST``,
-        ``PARJAR_INSECURE_UNPUSHED_REQUEST``. See ``docs/configuration``.
+        ``PARJAR_POST_LOGOUT_REDIRECT_URI``, ``PARJAR_PROVIDER_LOGOUT``, ``PARJAR_METADATA``,
+        ``PARJAR_TRUSTED_AUDIENCES``, ``PARJAR_CLOCK_SKEW``, ``PARJAR_PROVIDERS``,
+        ``PARJAR_URL_PREFIX``, ``PARJAR_AFTER_LOGIN``, ``PARJAR_AFTER_LOGOUT``, ``PARJAR_STORE``,
+        ``PARJAR_SESSION_LIFETIME``, ``PARJAR_IDLE_TIMEOUT``, ``PARJAR_TRANSACTION_LIFETIME``,
+        ``PARJAR_HTTP_TIMEOUT``, ``PARJAR_CA_BUNDLE``, ``PARJAR_REQUEST``,
+        ``PARJAR_REQUEST_AUDIENCE``, ``PARJAR_REQUEST_LIFETIME``, ``PARJAR_REQUEST_BESIDE``,
+        ``PARJAR_ASSERTION_TYP``, ``PARJAR_ASSERTION_CLAIMS``, ``PARJAR_CLIENT_ASSERTION``,
+        ``PARJAR_KEY_HEADERS``, ``PARJAR_HTTP_HEADERS``, ``PARJAR_END_SESSION_URL``,
+        ``PARJAR_DPOP``, ``PARJAR_DPOP_AT_PAR``, ``PARJAR_INSECURE_HTTP``.
+        See ``docs/configuration``.
 
-        :raises ConfigError: with every fault of the configuration.
-        :raises RuntimeError: if the app has a ParJar already.
+        :raises ConfigError: ``config``, with every fault of the configuration.
+        :raises RuntimeError: the app has a ParJar already, or uses ``host_matching``.
         """
         check_app(app)
         settings = read_settings(app.config, secret_key=app.secret_key)
-        http = Http(timeout=settings.http_timeout, ca_bundle=settings.ca_bundle)
-        tell = _teller(app)
+        tell = _call_sender(app)
         providers = {
-            name: Provider(client, http, on_call=tell)
+            name: Provider(client, _http(settings), on_call=tell)
             for name, client in settings.providers.items()
         }
         store = _open_store(app, settings)
-        for warning in settings.warnings:
-            log.warning("%s: logins are weaker than this library's promise", warning)
         _set_cookie_defaults(app, settings)
-        app.register_blueprint(
-            views.make_blueprint(url_prefix=settings.url_prefix, named=settings.named)
-        )
-        app.after_request(keep_private)
-        if settings.store == "sealed":
-            app.after_request(set_token_cookies)
-        app.register_error_handler(ParJarError, show_error)
-        app.jinja_env.globals["current_user"] = current_user
-        app.cli.add_command(parjar_cli)
-        app.extensions[EXTENSION] = AppState(
+        check_session_interface(app.session_interface)
+        log_start_warnings(app, settings)
+        log_first_request_warnings(app)
+        _add_to_app(app, settings)
+        app.extensions[EXTENSION] = Runtime(
             settings=settings,
             providers=providers,
-            http=http,
             hooks=self._hooks,
             store=store,
-            sessions=None
-            if store is None
-            else OpenSessions(store, lifetime=settings.session_lifetime, secrets=sealing_secrets),
-            process=MemoryStore(),
+            sessions=None if store is None else _session_registry(store, settings),
+            replays=None if store is None else ReplayCache(store),
+            process_cache=MemoryStore(),
         )
 
     def login(
-        self,
-        provider: str | None = None,
-        *,
-        next: str | None = None,
-        scopes: Sequence[str] | None = None,
-        login_hint: str | None = None,
-        prompt: str | None = None,
-        max_age: int | None = None,
-        acr_values: Sequence[str] = (),
-        essential_acr: bool = False,
-        ui_locales: str | None = None,
-        claims: Mapping[str, Any] | None = None,
-        authorization_details: Sequence[Mapping[str, Any]] | None = None,
-        resource: str | Sequence[str] | None = None,
-        params: Mapping[str, Any] | None = None,
+        self, options: LoginOptions | None = None, *, next: str | None = None
     ) -> ResponseReturnValue:
-        """Start a login from a view of your own: ``return parjar.login("work", prompt="login")``.
+        """Start a login from a view of your own: ``return parjar.login(LoginOptions(max_age=0))``.
 
-        :param provider: a name in PARJAR_PROVIDERS; not needed where there is one provider.
-        :param next: the path of this site to come back to; PARJAR_AFTER_LOGIN if None.
-
-        The rest are the fields of `LoginOptions`.
-
-        :raises LoginError: the provider refused the request, or no agreement was found.
-        :raises ProviderUnavailable: the provider, or the way to it, is broken.
+        :param options: what this login asks for beyond the configuration.
+        :param next: the path of this site to return to; None for PARJAR_AFTER_LOGIN.
+        :raises LoginError: the provider refused the request, or no agreement with it is possible.
+        :raises ProviderUnavailable: the provider or the network is broken.
         """
-        options = LoginOptions(
-            provider=provider,
-            scopes=scopes,
-            login_hint=login_hint,
-            prompt=prompt,
-            max_age=max_age,
-            acr_values=acr_values,
-            essential_acr=essential_acr,
-            ui_locales=ui_locales,
-            claims=claims,
-            authorization_details=authorization_details,
-            resource=resource,
-            params=params or {},
-        )
-        return add_headers(make_response(views.start_login(provider, options, next=next)))
+        if not isinstance(options, LoginOptions | None):
+            raise TypeError(
+                f"{options!r:.80} is no LoginOptions: write what this login asks for as "
+                'LoginOptions(provider="work", prompt="login")'
+            )
+        asked = LoginOptions() if options is None else options
+        return add_headers(make_response(views.start_login(asked.provider, asked, next=next)))
 
-    def access_token(self) -> str:
-        """A live access token of whoever is logged in, renewed first where its end is near.
+    def login_url(self, next: str | None = None, provider: str | None = None) -> str:
+        """The URL of the login, with the page to return to; ``login_url`` in templates.
 
-        However many requests ask at once, it is renewed once: in one process with ``sealed`` and
+        :param next: the path of this site to return to, as ``url_for`` gives it; None for the
+            current page, or after a POST the page of the form.
+        :param provider: a name in PARJAR_PROVIDERS.
+        :raises LoginError: ``provider_unknown``.
+        """
+        return login_url(next, provider)
+
+    def access_token(self, *, fresh: bool = False) -> str:
+        """A live access token of the person who is logged in, renewed first if it is about to end.
+
+        If several requests ask at once, it is renewed once: within one process with ``cookie`` and
         ``memory``, in all processes on all machines with Redis.
 
-        :raises LoginRequired: nobody is logged in, or their tokens have ended.
+        :param fresh: renew it now, whatever its age: for a token that an API does not accept any
+            more, or if the provider does not say when tokens end.
+        :raises LoginRequired: no one is logged in, or the tokens have ended.
+        :raises LoginError: ``tokens_lost``: the tokens have ended just after a login.
         :raises ProviderUnavailable: it must be renewed, and the provider cannot do it now.
         :raises StoreUnavailable: PARJAR_STORE does not answer.
-        :raises RuntimeError: PARJAR_STORE is ``session``, which keeps no tokens.
+        :raises RuntimeError: PARJAR_STORE is not set, so no tokens are kept.
 
         RFC 6749 section 6.
         """
-        return tokens.access_token()
+        return tokens.live(fresh=fresh).access_token
+
+    def tokens(self) -> Tokens:
+        """The tokens of the person who is logged in: the access token, its end and its scopes.
+
+        :raises: what `access_token` raises.
+        """
+        return tokens.live()
+
+    def authorization_headers(self, method: str, url: str) -> dict[str, str]:
+        """The headers that another HTTP client needs to call an API: ``Authorization: Bearer …``.
+
+        Ask for them before each request, with the method and the URL of this request: with
+        PARJAR_DPOP the headers are valid for this one request only (``Authorization: DPoP …``, and
+        a proof in ``DPoP``).
+
+        :raises ValueError: `url` is neither https nor on this machine.
+        :raises: what `access_token` raises.
+
+        RFC 6750 section 2.1, RFC 9449 section 7.1.
+        """
+        return tokens.authorization_headers(method, url)
 
     def api(self, base_url: str) -> ApiSession:
-        """A `requests.Session` for an API, in the name of whoever is logged in.
+        """A `requests.Session` for an API, with the access token of the person who is logged in.
 
-        It sends the access token to the origin of `base_url` alone, takes URLs relative to it, and
-        turns an answer that asks for a stronger login into that login, and back to this page.
+        It sends the access token only to the origin of `base_url`, and accepts URLs relative to it.
+        If the API answers that the token is not valid, the token is renewed, and the request is
+        sent once more. If the API asks for a stronger login, the person is sent to that login, and
+        then back to this page.
 
-        :raises ValueError: `base_url` is neither https nor on this machine.
-        :raises LoginRequired: nobody is logged in.
-        :raises RuntimeError: PARJAR_STORE is ``session``, which keeps no tokens.
+        :raises ValueError: `base_url` is neither https nor on this machine, or has a query.
+        :raises LoginRequired: no one is logged in.
+        :raises RuntimeError: PARJAR_STORE is not set, so no tokens are kept.
 
         RFC 6750 section 2.1, RFC 9470.
         """
         return tokens.open_api(base_url)
 
+    def unguarded_routes(self) -> list[Rule]:
+        """The routes of the app that no guard protects, for a test or a check at start.
+
+        A guard counts if it is on the view, on each method of a ``MethodView``, or on a
+        ``before_request`` function of the app or of the blueprint. Our own routes are not listed.
+        """
+        return unguarded_routes(signals.this_app())
+
     def public_jwks(self) -> dict[str, list[Any]]:
-        """The public halves of our keys, as ``/.well-known/jwks.json`` serves them (RFC 7517)."""
+        """Our public keys as a JWK Set, as ``/.well-known/jwks.json`` serves them (RFC 7517)."""
         return views.public_jwks()
 
     def user_loader(self, load: UserLoader) -> UserLoader:
         """Register the function that finds the app's user for an `Identity`.
 
-        It is called at login and once in each request that asks who is there; its result is
-        ``current_user.user``. Where it returns None, nobody is logged in.
+        It is called at login, and once in each request that uses `current_user`; its result is
+        ``current_user.user``. If it returns None, no one is logged in.
         """
         self._hooks.user_loader = load
         return load
 
     def error_handler(self, show: ErrorHandler) -> ErrorHandler:
-        """Register the function that answers for a `ParJarError` in place of our page."""
+        """Register the function that answers an error in place of our page.
+
+        It gets a `ParJarError` or an `AccessDenied`, but never a `LoginRequired`.
+        """
         self._hooks.error_handler = show
         return show
 
@@ -194,15 +220,51 @@ class ParJar:
         return choose
 
 
+def _http(settings: Settings) -> Http:
+    """The connections of one provider."""
+    return Http(timeout=settings.http_timeout, ca_bundle=settings.ca_bundle)
+
+
+def _add_to_app(app: Flask, settings: Settings) -> None:
+    """Add the routes, what is done with every response, the template globals and the commands."""
+    app.register_blueprint(
+        views.make_blueprint(url_prefix=settings.url_prefix, named=settings.named)
+    )
+    app.after_request(set_private_cache_control)
+    if settings.idle_timeout is not None:
+        app.after_request(set_last_use_cookie)
+    if settings.store == "cookie":
+        app.after_request(set_token_cookies)
+    _answer_errors(app)
+    app.jinja_env.globals.update(current_user=current_user, login_url=login_url)
+    app.cli.add_command(parjar_cli)
+
+
+def _answer_errors(app: Flask) -> None:
+    """Register the handlers of our errors, except where the app has its own.
+
+    Flask looks for a handler by the status of an HTTP exception first, then by the nearest class.
+    So a handler of the app for `ParJarError`, 401, HTTPException or Exception does not get what a
+    guard raises.
+    """
+    for status, error in ((None, ParJarError), (401, LoginRequired), (403, AccessDenied)):
+        if error not in app.error_handler_spec[None][status]:
+            app.register_error_handler(error, show_error)
+
+
+def _session_registry(store: Store, settings: Settings) -> SessionRegistry:
+    return SessionRegistry(store, lifetime=settings.session_lifetime, secrets=sealing_secrets)
+
+
 def _set_cookie_defaults(app: Flask, settings: Settings) -> None:
     """Give the session cookie safe attributes where the app left them unset."""
     if app.config.get("SESSION_COOKIE_SAMESITE") is None:
-        # Strict would lose every login on its way back; unset is left to each browser's mood.
+        # With Strict, every login would be lost at the callback; unset, each browser decides.
         app.config["SESSION_COOKIE_SAMESITE"] = "Lax"
-    # Flask's own default for Secure is False, which says nothing of the site: on plain http, as in
-    # development, True would lose every cookie. So it is switched on where the configuration itself
-    # says that every login comes back by https, and only there. (Whoever writes False cannot be
-    # told from whoever writes nothing; to keep it off on such a site, write None.)
+    # Flask's default for Secure is False, on any site: on plain http, as in development, True would
+    # lose every cookie. So we set it only if the configuration says that every login comes back by
+    # https. (False in the configuration looks the same as the default; to keep it off on such a
+    # site, write None.)
     callbacks = [client.redirect_uri or "" for client in settings.providers.values()]
     only_https = all(url.startswith("https:") for url in callbacks)
     if only_https and app.config.get("SESSION_COOKIE_SECURE") is False:
@@ -211,7 +273,7 @@ def _set_cookie_defaults(app: Flask, settings: Settings) -> None:
 
 def _open_store(app: Flask, settings: Settings) -> Store | None:
     """Open the store that all visitors share, where the site has one."""
-    if settings.store in ("session", "sealed"):
+    if settings.store in (None, "cookie"):
         return None
     if settings.store == "memory":
         if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "0", "1"):
@@ -222,23 +284,21 @@ def _open_store(app: Flask, settings: Settings) -> Store | None:
                 ]
             )
         log.warning("PARJAR_STORE is memory: for tests, or one process that may forget")
-    clients = sorted((each.issuer, each.client_id) for each in settings.providers.values())
-    digest = hashlib.sha256(repr(clients).encode("utf-8")).hexdigest()[:12]
     try:
         return open_store(
             settings.store,
-            prefix=f"parjar:{app.name}:{digest}:",
+            prefix=f"parjar:{app.name}:",  # the keys that need it name the client
             timeout=min(settings.http_timeout, _LONGEST_STORE_TIMEOUT),
         )
     except ValueError as exc:
         raise ConfigError([f"PARJAR_STORE: {exc}"]) from exc
 
 
-def _teller(app: Flask) -> OnCall:
-    """Make the function that turns a call to a provider into a signal of this app."""
+def _call_sender(app: Flask) -> OnCall:
+    """Make the function that sends a signal of this app for each call to a provider."""
 
     def tell(describe: Callable[[], ProviderCall]) -> None:
         if signals.provider_called.receivers:
-            signals.tell(signals.provider_called, app, dataclasses.asdict(describe()))
+            signals.send_observed(signals.provider_called, app, dataclasses.asdict(describe()))
 
     return tell

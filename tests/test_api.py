@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,14 +17,19 @@ from werkzeug.serving import make_server
 from flask_parjar import ParJar
 from flask_parjar.testing import DevProvider
 from flask_parjar.testing.serving import running
-from tests.after_login import SCRIPT, age, code_of, renewals, token_site, token_views
-from tests.site import Visitor
+from tests.support.after_login import age, copy_of, renewals, token_site, token_views
+from tests.support.headers import FROM_HERE, SCRIPT
+from tests.support.pages import code_of
+from tests.support.raw_server import answer, raw_server, read_request
+from tests.support.site import Visitor
+from tests.support.threads import switching_often
 
 WANTS_MFA = (
     'Bearer error="insufficient_user_authentication", '
     'error_description="A different authentication level is required", acr_values="mfa phr"'
 )
 WANTS_FRESH = 'Bearer error="insufficient_user_authentication", max_age="0"'
+WANTS_NOTHING = 'Basic realm="as in: x, Bearer error=insufficient_user_authentication"'
 
 
 class Api:
@@ -40,7 +47,11 @@ class Api:
             "hello": self.hello,
             "strong": lambda: self._challenge(WANTS_MFA),
             "fresh": lambda: self._challenge(WANTS_FRESH),
+            "restless": self.restless,
+            "quoted": lambda: self._challenge(WANTS_NOTHING),
             "expired": self.expired,
+            "revoked": self.revoked,
+            "locked": lambda: Response("locked", status=401),
             "moved": lambda: redirect("/v1/hello"),
             "moved-strong": lambda: redirect("/v1/strong"),
             "away": lambda: redirect(self.elsewhere),
@@ -53,6 +64,9 @@ class Api:
         self.seen: list[str | None] = []
         self.satisfiable = True
         self.elsewhere = ""
+        self.wants = 1000
+        #: Done once, while a call waits.
+        self.meanwhile: Callable[[], object] | None = None
         self._refused: set[str | None] = set()
 
     def hello(self) -> Response:
@@ -62,7 +76,17 @@ class Api:
         headers = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
         return Response("expired", status=401, headers=headers)
 
+    def revoked(self) -> Response:
+        """Refuse the first token that comes, and no other."""
+        token = request.headers.get("Authorization")
+        if not self._refused:
+            self._refused.add(token)
+        return self.expired() if token in self._refused else self.hello()
+
     def _note(self) -> None:
+        happens, self.meanwhile = self.meanwhile, None
+        if happens is not None:
+            happens()
         self.seen.append(request.headers.get("Authorization"))
 
     def _challenge(self, header: str) -> Any:
@@ -72,8 +96,18 @@ class Api:
         self._refused.add(token)
         return Response("no", status=401, headers={"WWW-Authenticate": header})
 
+    def restless(self) -> Any:
+        """Each time it wants something else, so many times."""
+        if len(self.seen) > self.wants:
+            return "satisfied"
+        self.satisfiable = False
+        max_age = 300 - len(self.seen)
+        return self._challenge(
+            f'Bearer error="insufficient_user_authentication", max_age="{max_age}"'
+        )
+
     def slow(self) -> str:
-        time.sleep(1.5)
+        time.sleep(0.5)
         return "at last"
 
 
@@ -100,9 +134,8 @@ def other_api(two_apis: list[Api]) -> Api:
     return two_apis[1]
 
 
-@pytest.fixture
-def visitor(provider: DevProvider, api: Api) -> Visitor:
-    """Somebody at a site that calls the API; it calls what the query says."""
+def api_views(api: Api) -> Callable[[Flask, ParJar], None]:
+    """The views of a site that calls the API; it calls what the query says."""
 
     def prepare(app: Flask, parjar: ParJar) -> None:
         token_views(app, parjar)
@@ -116,7 +149,13 @@ def visitor(provider: DevProvider, api: Api) -> Visitor:
             kind = answer.headers["Content-Type"]
             return Response(answer.text, status=answer.status_code, content_type=kind)
 
-    app = token_site(provider, "memory", prepare=prepare, PARJAR_HTTP_TIMEOUT=1)
+    return prepare
+
+
+@pytest.fixture
+def visitor(provider: DevProvider, api: Api) -> Visitor:
+    """Somebody who is logged in at that site."""
+    app = token_site(provider, "memory", prepare=api_views(api))
     somebody = Visitor(app, provider)
     somebody.log_in()
     return somebody
@@ -158,14 +197,69 @@ def test_a_token_that_is_due_is_renewed_first(
 def test_no_other_origin_is_given_the_token(visitor: Visitor, api: Api, other_api: Api) -> None:
     there = other_api.url
     api.elsewhere = f"{there}/hello"
-    for path in ("away", f"{there}/hello", f"//{there.partition('//')[2]}/hello"):
+    for path in ("away", f"{there}/hello"):
         assert call(visitor, path).status_code == 200
-    assert other_api.seen == [None, None, None]
-    # And back from there it is put on again.
+    assert other_api.seen == [None, None]
+
+
+@pytest.mark.parametrize("way", ["the API sends away", "the call goes elsewhere"])
+def test_a_redirect_of_another_origin_chooses_no_call_with_the_token(
+    visitor: Visitor, api: Api, other_api: Api, way: str
+) -> None:
+    """An open redirect of the API leads anywhere, and from there back to any of its addresses."""
+    api.elsewhere = f"{other_api.url}/away"
     other_api.elsewhere = f"{api.url}/hello"
+    call(visitor, "away" if way == "the API sends away" else f"{other_api.url}/away")
+    assert other_api.seen == [None]
+    assert api.seen[-1] is None
     api.seen.clear()
-    call(visitor, f"{there}/away")
-    assert api.seen == [bearer(visitor)] and other_api.seen[-1] is None
+    assert call(visitor, "hello").status_code == 200
+    assert api.seen == [bearer(visitor)]  # the next call of the site is its own again
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "../hello",
+        "../../admin/delete?x=",
+        "ada/../../hello",
+        "%2e%2e/hello",
+        "../usersx",
+        "/admin",
+        "/v1/hello",
+        "//{other}/v1/hello",
+    ],
+)
+def test_a_relative_url_does_not_leave_the_address_of_the_api(
+    visitor: Visitor, api: Api, other_api: Api, path: str
+) -> None:
+    """It may contain untrusted text."""
+    visitor.app.testing = True
+    written = path.format(other=other_api.url.split("/")[2])
+    with pytest.raises(ValueError):
+        call(visitor, written, base=f"{api.url}/users")
+    assert (api.seen, other_api.seen) == ([], [])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_no_proxy_stands_before_an_api_on_this_machine(
+    visitor: Visitor, api: Api, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    """Plain http is allowed there because the token does not leave the machine."""
+    arrived: list[bytes] = []
+
+    def proxy(connection: socket.socket) -> None:
+        arrived.append(read_request(connection).partition(b"\r\n")[0])
+        connection.sendall(answer(b"{}", headers="Content-Type: application/json\r\n"))
+
+    with raw_server(proxy) as server:
+        for name in ("http_proxy", "HTTP_PROXY"):
+            monkeypatch.setenv(name, server.url)
+        for name in ("no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        call(visitor, "hello", base=api.url.replace("127.0.0.1", host))
+    assert arrived == []
+    assert api.seen == [bearer(visitor)]
 
 
 @pytest.mark.parametrize("trick", ["{base}@{other}/v1/hello", "http://{other}/{base}/hello"])
@@ -208,24 +302,131 @@ def test_where_plain_http_was_allowed(provider: DevProvider, visitor: Visitor) -
     assert somebody.get("/base").text == "http://api.internal/v1"
 
 
-def test_nobody_calls_nothing(visitor: Visitor, provider: DevProvider, api: Api) -> None:
-    nobody = Visitor(visitor.app, provider)
-    page = nobody.get("/call?path=hello")
+def test_without_a_login_no_api_is_called(
+    visitor: Visitor, provider: DevProvider, api: Api
+) -> None:
+    anonymous = Visitor(visitor.app, provider)
+    page = anonymous.get("/call?path=hello")
     assert (page.status_code, page.location) == (302, "/login?next=/call?path%3Dhello")
     assert api.seen == []
 
 
 def test_a_call_ends(visitor: Visitor) -> None:
     visitor.app.testing = True
+    (provider,) = visitor.app.extensions["parjar"].providers.values()
+    provider.http.timeout = 0.2  # less than PARJAR_HTTP_TIMEOUT can be
     with pytest.raises(requests.Timeout):
         call(visitor, "slow")
     assert call(visitor, "slow", options='{"timeout": 5}').text == "at last"
 
 
-def test_an_answer_that_is_none_of_ours_is_the_app_s(visitor: Visitor) -> None:
+def test_other_answers_of_an_api_are_left_to_the_view(visitor: Visitor) -> None:
     answer = call(visitor, "expired")
     assert (answer.status_code, answer.text) == (401, "expired")
     assert call(visitor, "nothing-there").status_code == 404
+
+
+# A token that the API has done with (RFC 6750 section 3.1).
+
+
+@pytest.mark.parametrize("options", ["{}", '{"json": {"a": 1}}'])
+@pytest.mark.parametrize("ends", [True, False])
+def test_a_token_that_the_api_calls_invalid_is_renewed_and_sent_once_more(
+    visitor: Visitor, api: Api, provider: DevProvider, ends: bool, options: str
+) -> None:
+    if not ends:  # a provider that does not say when its tokens end
+        with provider.fault("token_expires_in_missing"):
+            visitor.log_in()
+    before = bearer(visitor)
+    answer = call(visitor, "revoked", method="POST", options=options)
+    assert (answer.status_code, renewals(provider)) == (200, 1)
+    assert api.seen == [before, bearer(visitor)]
+    assert answer.json["body"] == ('{"a": 1}' if "json" in options else "")
+
+
+def test_many_calls_with_one_token_that_is_invalid_renew_it_once(
+    api: Api, provider: DevProvider
+) -> None:
+    app = token_site(provider, "memory", prepare=api_views(api), PARJAR_HTTP_TIMEOUT=20)
+    visitor = Visitor(app, provider)
+    visitor.log_in()
+    before = bearer(visitor)
+    browsers = [copy_of(visitor) for _ in range(8)]
+    with switching_often(), provider.fault("refresh_slow"), ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda each: call(each, "revoked"), browsers))
+    assert [answer.status_code for answer in answers] == [200] * 8
+    assert renewals(provider) == 1
+    assert {*api.seen} == {before, bearer(visitor)}
+
+
+@pytest.mark.parametrize(
+    "fault, code, status",
+    [
+        ("refresh_503", "provider_busy", 503),
+        ("refresh_invalid_grant", "refresh_refused", 401),
+        ("token_error_invalid_client", "client_refused", 502),
+    ],
+)
+def test_a_token_that_is_invalid_and_cannot_be_renewed_now(
+    visitor: Visitor, api: Api, provider: DevProvider, fault: str, code: str, status: int
+) -> None:
+    with provider.fault(fault):
+        answer = visitor.get("/call?path=revoked", headers=SCRIPT)
+    assert (answer.status_code, answer.json["error"]) == (status, code)
+    assert len(api.seen) == 1
+
+
+def test_a_token_that_was_renewed_meanwhile_is_not_renewed_again(
+    visitor: Visitor, api: Api, provider: DevProvider
+) -> None:
+    """By another request, while the API was thinking about the old one."""
+    other = copy_of(visitor)
+
+    def meanwhile() -> None:
+        age(other, left=60)
+        other.get("/token")
+
+    api.meanwhile = meanwhile
+    assert call(visitor, "revoked").status_code == 200
+    assert renewals(provider) == 1
+    assert api.seen[-1] == bearer(other)
+
+
+def test_a_session_that_has_ended_meanwhile(visitor: Visitor, api: Api) -> None:
+    other = copy_of(visitor)
+    api.meanwhile = lambda: other.post("/logout", headers=FROM_HERE)
+    answer = visitor.get("/call?path=revoked", headers=SCRIPT)
+    assert answer.status_code == 401
+    assert answer.json["error"] in ("tokens_missing", "login_required")
+    assert len(api.seen) == 1
+
+
+def test_a_token_that_is_invalid_for_ever_is_renewed_once(
+    visitor: Visitor, api: Api, provider: DevProvider
+) -> None:
+    answer = call(visitor, "expired")
+    assert renewals(provider) == 1 and len(api.seen) == 2
+    assert (answer.status_code, answer.text) == (401, "expired")
+
+
+def test_a_token_that_cannot_be_renewed_is_sent_once(
+    visitor: Visitor, api: Api, provider: DevProvider
+) -> None:
+    app = token_site(provider, "memory", prepare=api_views(api), PARJAR_SCOPES="openid")
+    somebody = Visitor(app, provider)
+    somebody.log_in()
+    answer = call(somebody, "expired")
+    assert (answer.status_code, answer.text) == (401, "expired")
+    assert len(api.seen) == 1 and renewals(provider) == 0
+
+
+def test_no_other_refusal_has_the_token_renewed(
+    visitor: Visitor, api: Api, other_api: Api, provider: DevProvider
+) -> None:
+    """Nor that of another origin, which has never seen the token."""
+    assert call(visitor, "locked").status_code == 401
+    assert call(visitor, f"{other_api.url}/expired").status_code == 401
+    assert (len(api.seen), len(other_api.seen), renewals(provider)) == (1, 1, 0)
 
 
 # Step-up (RFC 9470).
@@ -248,7 +449,7 @@ def test_an_api_that_wants_a_fresher_login_gets_it(visitor: Visitor) -> None:
     assert visitor.get(visitor.log_in(asked.location).location).text == "satisfied"
 
 
-def test_a_script_is_told_where(visitor: Visitor, api: Api) -> None:
+def test_a_script_gets_the_login_url(visitor: Visitor, api: Api) -> None:
     answer = visitor.get(
         "/call?path=strong", headers={**SCRIPT, "Referer": "http://localhost/page?a=b"}
     )
@@ -277,6 +478,37 @@ def test_an_api_that_is_never_satisfied(visitor: Visitor, api: Api) -> None:
             entry[1] -= 61
         stored.modified = True
     assert visitor.get(back.location).status_code == 302
+
+
+def test_another_person_than_the_api_was_asked_for_is_refused(
+    visitor: Visitor, provider: DevProvider
+) -> None:
+    asked, token = visitor.get("/call?path=strong"), visitor.get("/token").text
+    page = visitor.log_in(asked.location, "grace")
+    assert (page.status_code, code_of(page)) == (403, "other_person")
+    assert visitor.get("/me").json["sub"] == "ada"
+    assert visitor.get("/token").text == token
+
+
+def test_an_api_may_want_four_things_one_after_the_other(visitor: Visitor, api: Api) -> None:
+    api.wants = 4
+    page = visitor.get("/call?path=restless")
+    for _ in range(4):
+        page = visitor.get(visitor.log_in(page.location).location)
+    assert page.text == "satisfied"
+
+
+def test_an_api_that_wants_something_else_each_time_comes_to_an_end(visitor: Visitor) -> None:
+    page, logins = visitor.get("/call?path=restless"), 0
+    while page.status_code == 302 and logins < 10:
+        page, logins = visitor.get(visitor.log_in(page.location).location), logins + 1
+    assert (page.status_code, code_of(page)) == (403, "step_up_failed")
+    assert logins == 4
+
+
+def test_a_challenge_in_a_quoted_text_is_ignored(visitor: Visitor) -> None:
+    answer = visitor.get("/call?path=quoted")
+    assert (answer.status_code, answer.text) == (401, "no")
 
 
 def test_the_challenge_of_another_origin_is_its_own_affair(

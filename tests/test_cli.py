@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,11 +19,14 @@ import requests
 from flask import Flask
 
 from flask_parjar import ParJar
+from flask_parjar.config import read_settings
 from flask_parjar.testing import DevProvider, Person
-from tests.after_login import set_clock, store_address, token_site
-from tests.redis_process import RedisProcess
-from tests.site import Visitor, make_site, path_and_query
+from tests.support.after_login import set_clock, store_address, token_site
+from tests.support.clock import WallClock
+from tests.support.redis_process import RedisProcess
+from tests.support.site import Visitor, make_site, make_site_of_two, path_and_query
 
+ROOT = Path(__file__).parent.parent
 APP = """
 from flask import Flask
 from flask_parjar import ParJar, current_user, login_required
@@ -41,7 +46,7 @@ def run(folder: Path, *arguments: str, **environment: str) -> subprocess.Popen[s
     return subprocess.Popen(
         [sys.executable, "-m", "flask", "--app", "site_of_the_test", "parjar", *arguments],
         cwd=folder,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": str(ROOT), **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -61,40 +66,158 @@ def environment(tmp_path: Path, free_port: Callable[[], int]) -> dict[str, str]:
     }
 
 
-@pytest.fixture
-def dev_provider(tmp_path: Path, environment: dict[str, str]) -> Iterator[str]:
+@contextlib.contextmanager
+def dev_provider_for(folder: Path, environment: dict[str, str], *arguments: str) -> Iterator[None]:
+    """The command at work for a site of this configuration."""
     issuer = environment["FLASK_PARJAR_ISSUER"]
-    process = run(tmp_path, "dev-provider", **environment)
+    process = run(folder, "dev-provider", *arguments, **environment)
     try:
-        for _ in range(200):
-            try:
-                requests.get(f"{issuer}/.well-known/openid-configuration", timeout=1)
+        for _ in range(10):
+            if is_served(issuer):
                 break
-            except requests.ConnectionError:
-                assert process.poll() is None, process.communicate()[0]
-                time.sleep(0.05)
-        yield issuer
+            assert process.poll() is None, process.communicate()[0]
+        yield
     finally:
         process.send_signal(signal.SIGINT)
         output = process.communicate(timeout=10)[0]
     assert "DEVELOPMENT ONLY" in output and "Traceback" not in output
 
 
-def test_a_site_logs_in_at_it(
-    dev_provider: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def is_served(issuer: str) -> bool:
+    """Whether a provider answers, now or within a second."""
+    for _ in range(20):
+        try:
+            url = f"{issuer}/.well-known/openid-configuration"
+            return bool(requests.get(url, timeout=1).json()["issuer"] == issuer)
+        except requests.ConnectionError:
+            time.sleep(0.05)
+    return False
+
+
+@pytest.fixture
+def dev_provider(tmp_path: Path, environment: dict[str, str]) -> Iterator[str]:
+    with dev_provider_for(tmp_path, environment):
+        yield environment["FLASK_PARJAR_ISSUER"]
+
+
+def site_of(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Flask:
+    """The same site, in this process."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.syspath_prepend(str(tmp_path))
     app = Flask(__name__)
     app.config.from_prefixed_env()
     ParJar(app)
     app.get("/")(lambda: "home")
-    client = app.test_client()
+    return app
+
+
+def test_a_site_logs_in_at_it(
+    dev_provider: str, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = site_of(environment, monkeypatch).test_client()
     away = client.get("/login", base_url="http://127.0.0.1:5000").location
     back = sign_in(away)
     answer = client.get(path_and_query(back), base_url="http://127.0.0.1:5000")
     assert (answer.status_code, answer.location) == (302, "/")
+
+
+@pytest.mark.parametrize("level", ["pushed", "plain"])
+def test_it_takes_the_request_level_of_the_site(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch, level: str
+) -> None:
+    environment["FLASK_PARJAR_REQUEST"] = level
+    client = site_of(environment, monkeypatch).test_client()
+    with dev_provider_for(tmp_path, environment):
+        away = client.get("/login", base_url="http://127.0.0.1:5000").location
+        back = sign_in(away)
+        answer = client.get(path_and_query(back), base_url="http://127.0.0.1:5000")
+    assert (answer.status_code, answer.location) == (302, "/")
+
+
+@pytest.mark.xfail(strict=True, reason="NEWCOMER F3")
+@pytest.mark.parametrize(
+    "arguments, variables, addresses",
+    [
+        ((), {}, ["http://127.0.0.1:5000", "http://localhost:5000"]),
+        ((), {"FLASK_RUN_PORT": "8123"}, ["http://127.0.0.1:8123", "http://localhost:8123"]),
+        (
+            ("--site", "http://localhost:8000"),
+            {"FLASK_RUN_PORT": "8123"},
+            ["http://localhost:8000", "http://127.0.0.1:8000"],
+        ),
+    ],
+)
+def test_the_site_may_be_opened_by_either_name_of_this_machine(
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    variables: dict[str, str],
+    addresses: list[str],
+) -> None:
+    """At the port where ``flask run`` serves, or where ``--site`` says."""
+    app = site_of(environment, monkeypatch)
+    with dev_provider_for(tmp_path, {**environment, **variables}, *arguments):
+        logins = {url: app.test_client().get("/login", base_url=url) for url in addresses}
+    assert {url: login.status_code for url, login in logins.items()} == dict.fromkeys(
+        addresses, 302
+    )
+
+
+@pytest.mark.xfail(strict=True, reason="NEWCOMER F3")
+def test_a_site_at_another_address_is_pointed_to_the_option(
+    dev_provider: str,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    client = site_of(environment, monkeypatch).test_client()
+    assert client.get("/login", base_url="http://127.0.0.1:7777").status_code == 502
+    assert "http://127.0.0.1:7777/callback" in caplog.text
+    assert "--site" in caplog.text
+
+
+@pytest.mark.xfail(strict=True, reason="NEWCOMER F5")
+def test_each_provider_that_is_on_this_machine_is_served(
+    tmp_path: Path,
+    environment: dict[str, str],
+    free_port: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    issuers = {name: f"http://127.0.0.1:{free_port()}" for name in ("work", "home")}
+    issuers["elsewhere"] = "https://op.example"
+    sections = {name: {"issuer": issuer} for name, issuer in issuers.items()}
+    environment["FLASK_PARJAR_ISSUER"] = issuers["work"]
+    environment["FLASK_PARJAR_PROVIDERS"] = json.dumps(sections)
+    client = site_of(environment, monkeypatch).test_client()
+    with dev_provider_for(tmp_path, environment):
+        assert {name: is_served(issuers[name]) for name in ("work", "home")} == {
+            "work": True,
+            "home": True,
+        }
+        for name in ("work", "home"):
+            away = client.get(f"/login/{name}", base_url="http://127.0.0.1:5000").location
+            assert away.startswith(issuers[name])
+
+
+@pytest.mark.parametrize(
+    "issuer, arguments, named",
+    [
+        (None, ["--site", "localhost:8000"], ["--site", "localhost:8000"]),
+        ("http://127.0.0.1", [], ["PARJAR_ISSUER", "http://127.0.0.1"]),
+        ("https://127.0.0.1:9000", [], ["PARJAR_ISSUER", "https://127.0.0.1:9000"]),
+        ("https://op.example", [], ["PARJAR_ISSUER", "https://op.example"]),
+    ],
+)
+def test_an_address_of_no_use_is_named(
+    issuer: str | None, arguments: list[str], named: list[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # so that nothing is served by mistake
+        provider = DevProvider(issuer or f"http://127.0.0.1:{taken.getsockname()[1]}")
+        runner = make_site(provider, connect=False).test_cli_runner()
+        result = runner.invoke(args=["parjar", "dev-provider", *arguments])
+    assert isinstance(result.exception, SystemExit) and result.exit_code != 0
+    assert [name for name in named if name not in result.output] == []
 
 
 def sign_in(url: str) -> str:
@@ -135,15 +258,27 @@ def test_the_command_says_what_it_is_for(tmp_path: Path, environment: dict[str, 
     assert "dev-provider" in output
 
 
-def test_a_site_for_another_provider_is_told_so(
-    tmp_path: Path, environment: dict[str, str]
-) -> None:
-    environment["FLASK_PARJAR_ISSUER"] = "https://op.example"
-    process = run(tmp_path, "dev-provider", **environment)
-    output = process.communicate(timeout=20)[0]
-    assert process.returncode != 0
-    assert "https://op.example" in output and "PARJAR_ISSUER" in output
-    assert "Traceback" not in output
+# flask parjar keys
+
+
+@pytest.mark.xfail(strict=True, reason="NEWCOMER F19")
+def test_a_new_key_is_for_its_owner_alone(tmp_path: Path, environment: dict[str, str]) -> None:
+    """Made for a site that cannot start without it, and never written over another one."""
+    path = tmp_path / "my-key.pem"
+    environment["FLASK_PARJAR_SIGNING_KEY"] = path.name
+    first = run(tmp_path, "keys", "new", path.name, **environment)
+    output = first.communicate(timeout=20)[0]
+    assert first.returncode == 0
+    assert "PRIVATE KEY" not in output
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o077 == 0
+    text = path.read_text(encoding="utf-8")
+    config = {"PARJAR_ISSUER": "https://op.example", "PARJAR_CLIENT_ID": "site"}
+    read_settings({**config, "PARJAR_SIGNING_KEY": str(path)}, secret_key="of the test")
+    second = run(tmp_path, "keys", "new", path.name, **environment)
+    second.communicate(timeout=20)
+    assert second.returncode != 0
+    assert path.read_text(encoding="utf-8") == text
 
 
 # flask parjar sessions
@@ -162,24 +297,34 @@ def sessions(app: Flask, *arguments: str) -> tuple[int, str]:
     return result.exit_code, result.output
 
 
-def test_sessions_are_listed_oldest_first(provider: DevProvider, redis_address: str) -> None:
+def counted(app: Flask, *arguments: str) -> int:
+    """How many sessions the last line speaks of."""
+    code, output = sessions(app, *arguments)
+    assert code == 0
+    return int(output.splitlines()[-1].split()[0])
+
+
+def test_sessions_are_listed_oldest_first(
+    provider: DevProvider, redis_address: str, wall_clock: WallClock
+) -> None:
     app = token_site(provider, redis_address)
-    assert sessions(app) == (0, "0 sessions open\n")
+    assert counted(app) == 0
     for person in ("grace", "ada", "ada"):
         Visitor(app, provider).log_in(person=person)
-        time.sleep(1.05)  # they are told apart by the second
+        wall_clock.turn(1)  # they are told apart by the second
     code, output = sessions(app)
     *lines, summary = output.splitlines()
-    assert (code, summary) == (0, "3 sessions open")
+    assert (code, int(summary.split()[0])) == (0, 3)
     for line, person in zip(lines, ("grace", "ada", "ada"), strict=True):
         assert re.fullmatch(rf"\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d UTC  default  {person}", line)
     assert lines == sorted(lines, key=lambda line: line[:19])
-    assert sessions(app, "ada")[1].splitlines()[-1] == "2 sessions open"
-    assert sessions(app, "nobody") == (0, "0 sessions open\n")
+    assert (counted(app, "ada"), counted(app, "anonymous")) == (2, 0)
     assert sessions(app, "--provider", "default")[1] == output
 
 
-def test_sessions_are_ended(provider: DevProvider, redis_address: str) -> None:
+def test_sessions_are_ended(
+    provider: DevProvider, redis_address: str, wall_clock: WallClock
+) -> None:
     key = provider.config()["PARJAR_SIGNING_KEY"]
     app, shell = (token_site(provider, redis_address, PARJAR_SIGNING_KEY=key) for _ in range(2))
     clock = set_clock(app)
@@ -188,34 +333,30 @@ def test_sessions_are_ended(provider: DevProvider, redis_address: str) -> None:
     again.log_in()
     grace.log_in(person="grace")
     code, output = sessions(shell, "ada", "--end")
-    assert (code, output.splitlines()[-1], output.count("  ada")) == (0, "2 sessions ended", 2)
+    assert (code, int(output.splitlines()[-1].split()[0]), output.count("  ada")) == (0, 2, 2)
     clock.now += 5
     assert [each.get("/me").status_code for each in (ada, again, grace)] == [302, 302, 200]
-    assert sessions(shell, "ada") == (0, "0 sessions open\n")
-    assert sessions(shell, "ada", "--end") == (0, "0 sessions ended\n")
-    time.sleep(1.05)  # what was ended in this second would take a new login along
+    assert (counted(shell, "ada"), counted(shell, "ada", "--end")) == (0, 0)
+    wall_clock.turn(1)  # what was ended in this second would take a new login along
     ada.log_in()
     assert ada.get("/me").status_code == 200
-    assert sessions(shell, "ada", "--end")[1].splitlines()[-1] == "1 session ended"
+    assert counted(shell, "ada", "--end") == 1
 
 
-def test_nobody_ends_everybody_s_sessions(provider: DevProvider, redis_address: str) -> None:
+def test_without_a_subject_no_session_is_ended(provider: DevProvider, redis_address: str) -> None:
     app = token_site(provider, redis_address)
     visitor = Visitor(app, provider)
     visitor.log_in()
     code, output = sessions(app, "--end")
-    assert code == 2 and "say whose sessions to end" in output
+    assert code == 2 and "--end" in output
     assert visitor.get("/me").status_code == 200
 
 
-@pytest.mark.parametrize("store", ["session", "sealed", "memory"])
-def test_a_store_that_cannot_be_looked_into(provider: DevProvider, store: str) -> None:
+@pytest.mark.parametrize("store", [None, "cookie", "memory"])
+def test_a_store_that_no_other_process_can_see(provider: DevProvider, store: str | None) -> None:
     code, output = sessions(make_site(provider, PARJAR_STORE=store), "ada", "--end")
     assert code == 1
-    assert output == (
-        f"Error: PARJAR_STORE is {store}, which no other process can look into: "
-        "set it to redis://…\n"
-    )
+    assert all(value in output for value in ("PARJAR_STORE", store or "", "redis://"))
 
 
 @pytest.mark.parametrize("arguments", [(), ("ada",), ("ada", "--end")])
@@ -223,44 +364,32 @@ def test_a_redis_that_is_away(provider: DevProvider, arguments: tuple[str, ...])
     app = make_site(provider, PARJAR_STORE="redis://:hunter2@127.0.0.1:1/0")
     code, output = sessions(app, *arguments)
     assert code == 1
-    assert output.startswith("Error: store_unreachable: Redis: ConnectionError. ")
-    assert "is Redis up" in output and "hunter2" not in output
+    assert "store_unreachable" in output and "ConnectionError" in output
+    assert "PARJAR_STORE" in output and "hunter2" not in output
 
 
 def test_sessions_of_a_named_provider(redis_address: str) -> None:
-    work, home = DevProvider("https://work.example"), DevProvider("https://home.example")
-    sections = {
-        name: {"issuer": each.issuer, "client_id": name}
-        for name, each in (("work", work), ("home", home))
-    }
-    app = make_site(
-        work,
-        connect=False,
-        PARJAR_ISSUER=None,
-        PARJAR_PROVIDERS=sections,
-        PARJAR_STORE=redis_address,
-    )
+    app, work, home = make_site_of_two(PARJAR_STORE=redis_address)
     visitors = []
     for name, each in (("work", work), ("home", home)):
-        each.connect(app)
         visitor = Visitor(app, each)
         visitor.log_in(f"/login/{name}")
         visitors.append(visitor)
-    assert sessions(app, "ada")[1].splitlines()[-1] == "2 sessions open"
+    assert counted(app, "ada") == 2
     code, output = sessions(app, "ada", "--provider", "home")
-    assert (code, output.splitlines()[-1]) == (0, "1 session open")
+    assert (code, int(output.splitlines()[-1].split()[0])) == (0, 1)
     assert "  home  ada" in output and "work" not in output
     assert sessions(app, "ada", "--provider", "home", "--end")[0] == 0
     assert [each.get("/me").status_code for each in visitors] == [200, 302]
-    code, output = sessions(app, "--provider", "nobody")
-    assert code == 1 and output.startswith("Error: provider_unknown: ")
+    code, output = sessions(app, "--provider", "anonymous")
+    assert code == 1 and "provider_unknown" in output
 
 
-def test_what_a_stranger_called_themselves_is_no_command(
+def test_a_subject_with_odd_characters_is_shown_as_text(
     provider: DevProvider, redis_address: str
 ) -> None:
     """A sub is printable ASCII, so it writes nothing into a terminal but itself."""
     provider.people["odd"] = Person("odd", {"sub": "x  default  ada 2 sessions"})
     app = token_site(provider, redis_address)
     Visitor(app, provider).log_in(person="odd")
-    assert sessions(app)[1].splitlines()[-1] == "1 session open"
+    assert counted(app) == 1

@@ -1,6 +1,6 @@
 """Each row of the table in fault_table.py, held against a provider that misbehaves so.
 
-Three answers are asserted for each: it was *rejected* (the code and status of the row, and nobody
+Three answers are asserted for each: it was *rejected* (the code and status of the row, and no one
 is logged in), it had *no side effect* (not one call more than the row says), and the visitor got a
 *clear page* (ours, with the code, a way on, and nothing of the provider's that is not text).
 """
@@ -11,8 +11,8 @@ import pytest
 
 from flask_parjar.error_codes import CODES
 from flask_parjar.testing import FAULTS as THAT_THERE_ARE
-from tests.fault_table import ENDS_AT_THE_PROVIDER, FAULTS, STEPS, Row
-from tests.faults import Outcome, attempt
+from tests.support.fault_table import ENDS_AT_THE_PROVIDER, FAULTS, STEPS, Row
+from tests.support.faults import Outcome, attempt
 
 ROWS = {fault: row for section in FAULTS.values() for fault, row in section.items()}
 
@@ -30,14 +30,14 @@ def test_fault(fault: str, caplog: pytest.LogCaptureFixture) -> None:
     else:
         assert not outcome.logged_in
         check_page(outcome, row)
-        assert any(f"login failed: {row.code}: " in message for message in caplog.messages)
+        assert any(f" {row.code}: " in message for message in caplog.messages)
         assert not any(record.exc_info for record in caplog.records)
 
 
 def check_page(outcome: Outcome, row: Row) -> None:
     assert row.code is not None
     assert CODES[row.code].visitor.split(".")[0] in outcome.page.replace("&#39;", "'")
-    again = 'href="/login?next=/me"', 'href="/login"'
+    again = 'href="/login?next=/me"', 'href="/login"', 'href="/me"'
     assert any(link in outcome.page for link in again) and 'href="/"' in outcome.page
     for never in ("<script", "<img", "Traceback"):
         assert never not in outcome.page

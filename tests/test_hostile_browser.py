@@ -1,14 +1,16 @@
 """The hostile browser: what it sends, and what a page of another site makes it send.
 
-Everything goes through the front door. Whatever comes, the answer is ours and clear, the provider
-is asked nothing that it should not be, and nobody is logged in, or out, or sent away, against their
+Everything goes as a browser does. Whatever comes, the answer is ours and clear, the provider
+is asked nothing that it should not be, and no one is logged in, or out, or sent away, against their
 will.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import time
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from typing import Any
@@ -18,31 +20,18 @@ import pytest
 from flask import Flask, Response, request, session
 from flask.sessions import SecureCookieSessionInterface
 from itsdangerous import URLSafeTimedSerializer
-from werkzeug.test import TestResponse
+from werkzeug.test import EnvironBuilder, TestResponse
 
-from flask_parjar import ParJar, current_user
-from flask_parjar.testing import DevProvider, WSGIAdapter
+from flask_parjar import LoginOptions, ParJar, current_user
+from flask_parjar.testing import DevProvider
 from tests.protocol.test_urls import GOOD, LEADS, hostile_paths, stays_on_site
-from tests.site import ISSUER, SCOPES, Visitor, make_site, query
+from tests.support.headers import FROM_HERE
+from tests.support.pages import code_of, endpoints, is_logged_in, is_logged_out_page
+from tests.support.site import ISSUER, SCOPES, Visitor, make_site, query
 
-FROM_HERE = {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "navigate"}
 FROM_ELSEWHERE = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
 TWO_CLIENTS = {"work": {"client_id": "w"}, "home": {"client_id": "h"}}
 ROUTES = ("/login", "/callback", "/logout", "/.well-known/jwks.json")
-
-
-def endpoints(provider: DevProvider) -> list[str]:
-    return [call.endpoint for call in provider.calls]
-
-
-def code_of(page: TestResponse) -> str | None:
-    """The error code that a page of ours shows."""
-    found = re.search(r"Code: <code>(\w+)</code>", page.text)
-    return found[1] if found else None
-
-
-def is_logged_in(visitor: Visitor) -> bool:
-    return visitor.get("/me").status_code == 200
 
 
 def cookie_of(visitor: Visitor) -> str:
@@ -72,7 +61,7 @@ def test_there_are_several_hundred_payloads() -> None:
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_no_login_leads_away(visitor: Visitor, part: int) -> None:
+def test_no_login_leads_to_another_site(visitor: Visitor, part: int) -> None:
     for target in TO_LOGIN[part::4]:
         landed = visitor.log_in(with_next("/login", target))
         assert (landed.status_code, landed.location) == (302, "/"), ascii(target)
@@ -87,7 +76,7 @@ def test_every_page_of_the_site_can_be_led_to(visitor: Visitor, target: str) -> 
 
 
 @pytest.mark.parametrize("part", range(4))
-def test_no_logout_leads_away(visitor: Visitor, part: int) -> None:
+def test_no_logout_leads_to_another_site(visitor: Visitor, part: int) -> None:
     for target in TO_LOGOUT[part::4]:
         url = with_next("/logout", target)
         form = url.partition("?")[2]
@@ -101,14 +90,15 @@ def test_no_logout_leads_away(visitor: Visitor, part: int) -> None:
                 content_type="application/x-www-form-urlencoded",
             ),
         ):
-            assert (response.status_code, response.location) == (302, "/"), ascii(target)
+            assert is_logged_out_page(response), ascii(target)
+            assert "evil" not in response.text, ascii(target)
         asked = visitor.get(url)
         assert asked.status_code == 200
         assert 'name="next" value="/"' in asked.text and 'quiet" href="/"' in asked.text
 
 
 @pytest.mark.parametrize("target", ["//evil.example", "https://evil.example", "/\\evil.example"])
-def test_no_other_door_leads_away(provider: DevProvider, target: str) -> None:
+def test_no_other_route_leads_away(provider: DevProvider, target: str) -> None:
     """The choice of a provider, an error page, a guard, a script's answer, a replay."""
     visitor = Visitor(make_site(provider, PARJAR_PROVIDERS=TWO_CLIENTS), provider)
     choice = visitor.get(with_next("/login", target))
@@ -121,12 +111,12 @@ def test_no_other_door_leads_away(provider: DevProvider, target: str) -> None:
         page = visitor.get(with_next("/login/work", target))
     for href in re.findall(r'href="([^"]*)"', page.text):
         assert stays_on_site(href) and href.startswith("/")
-    nobody = Visitor(visitor.app, provider)
-    guarded = nobody.client.get(f"/me?{quote(target, safe='')}").location
+    anonymous = Visitor(visitor.app, provider)
+    guarded = anonymous.client.get(f"/me?{quote(target, safe='')}").location
     assert guarded.startswith("/login?next=/me?")
-    scripted = nobody.get("/me", headers={"Accept": "application/json", "Referer": target})
+    scripted = anonymous.get("/me", headers={"Accept": "application/json", "Referer": target})
     assert scripted.json["login_url"] == "/login?next=/me"
-    posted = nobody.post("/save", headers={"Referer": f"https:{target}/form"})
+    posted = anonymous.post("/save", headers={"Referer": f"https:{target}/form"})
     assert posted.location == "/login?next=/"
 
 
@@ -216,18 +206,35 @@ def bring(visitor: Visitor, encoded: str | bytes, mode: str) -> TestResponse:
     return visitor.post("/callback", data=encoded, content_type=form, headers=FROM_HERE)
 
 
+NOT_UTF_8 = [b"%ff%fe", b"%c0%af", b"%ed%a0%80", b"%f5%80%80%80", b"%80"]
+
+
 @pytest.mark.parametrize("mode", ["query", "form_post"])
 def test_parameters_that_are_not_utf_8(provider: DevProvider, mode: str) -> None:
     somebody = Visitor(make_site(provider, PARJAR_RESPONSE_MODE=mode), provider)
     right = callback_parameters(somebody, "/login?next=/me")
     provider.calls.clear()
-    for name in (*PROTOCOL, "unknown"):
+    for name in PROTOCOL:
+        if name in ("error_description", "error_uri"):
+            continue  # text for people, that must not hide the error
         rest = urlencode({n: v for n, v in right.items() if n != name})
-        for raw in (b"%ff%fe", b"%c0%af", b"%ed%a0%80", b"%f5%80%80%80", b"%80"):
+        for raw in NOT_UTF_8:
             page = bring(somebody, f"{rest}&{name}=".encode() + raw, mode)
             assert (page.status_code, code_of(page)) == (400, "response_malformed"), (name, raw)
     assert provider.calls == [] and not is_logged_in(somebody)
     assert bring(somebody, urlencode(right), mode).location == "/me"
+
+
+@pytest.mark.parametrize("mode", ["query", "form_post"])
+@pytest.mark.parametrize("name", ["error_description", "error_uri", "unknown"])
+@pytest.mark.parametrize("raw", NOT_UTF_8)
+def test_what_is_not_read_may_be_no_utf_8(
+    provider: DevProvider, mode: str, name: str, raw: bytes
+) -> None:
+    somebody = Visitor(make_site(provider, PARJAR_RESPONSE_MODE=mode), provider)
+    right = callback_parameters(somebody, "/login?next=/me")
+    answer = bring(somebody, f"{urlencode(right)}&{name}=".encode() + raw, mode)
+    assert answer.location == "/me"
 
 
 @pytest.mark.parametrize("raw", [b"\xff", b"code=\xc3\xa9", b"\xe2\x80\xae=1"])
@@ -242,7 +249,7 @@ def test_bytes_beyond_ascii_as_they_are(
 
 
 @pytest.mark.parametrize("encoded", ["state=%", "state=%zz", "%", "&&&", "=", "state;code", "?"])
-def test_an_encoding_that_is_none(visitor: Visitor, provider: DevProvider, encoded: str) -> None:
+def test_an_unknown_encoding(visitor: Visitor, provider: DevProvider, encoded: str) -> None:
     page = visitor.client.get("/callback", query_string=encoded)
     assert (page.status_code, code_of(page)) in [(400, "state_missing"), (400, "state_forged")]
     assert provider.calls == []
@@ -280,6 +287,64 @@ def test_a_form_of_unknown_or_immense_size_is_not_read(
     assert page.status_code == 400
     assert code_of(page) in ("response_malformed", "state_missing")
     assert body.taken == 0 and provider.calls == []
+
+
+class Counted(io.BytesIO):
+    """A body that counts what is read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        piece = super().read(size)
+        self.taken += len(piece)
+        return piece
+
+    def readinto(self, buffer: Any, /) -> int:
+        count = super().readinto(buffer)
+        self.taken += count
+        return count
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        line = super().readline(size)
+        self.taken += len(line)
+        return line
+
+
+FORMS = {
+    "application/x-www-form-urlencoded": b"state=" + b"x" * 400_000,
+    "multipart/form-data; boundary=x": (
+        b'--x\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n'
+        + b"x" * 400_000
+        + b"\r\n--x--\r\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("content_type", FORMS)
+@pytest.mark.parametrize(
+    "path, status",
+    [
+        ("/callback/work", 400),
+        ("/callback/home", 405),
+        ("/callback/unknown", 404),
+        ("/backchannel-logout/work", 400),
+        ("/backchannel-logout/unknown", 400),
+        ("/logout", 200),
+    ],
+)
+def test_no_route_of_named_providers_reads_a_large_form(
+    provider: DevProvider, path: str, status: int, content_type: str
+) -> None:
+    """Also where there is no such provider."""
+    sections = {**TWO_CLIENTS, "work": {"client_id": "w", "response_mode": "form_post"}}
+    site = make_site(provider, PARJAR_PROVIDERS=sections)
+    form = FORMS[content_type]
+    body = Counted(form)
+    environ = {"wsgi.input": body, "CONTENT_LENGTH": str(len(form)), "CONTENT_TYPE": content_type}
+    answer = site.test_client().post(path, headers=FROM_HERE, environ_overrides=environ)
+    assert body.taken == 0
+    assert answer.status_code == status
+    assert provider.calls == []
 
 
 @pytest.mark.parametrize(
@@ -341,7 +406,7 @@ AHEAD = [
 
 
 @pytest.mark.parametrize("method, headers", AHEAD)
-def test_who_asks_ahead_changes_nothing(
+def test_a_prefetch_changes_nothing(
     provider: DevProvider, method: str, headers: dict[str, str]
 ) -> None:
     """On every route that there is: nothing is pushed, taken, put into the session, or ended."""
@@ -357,7 +422,9 @@ def test_who_asks_ahead_changes_nothing(
         url = back if "callback" in path else path
         response = visitor.client.open(url, method=method, headers={**FROM_HERE, **headers})
         if (method, rule.endpoint) == ("POST", "parjar.backchannel_logout"):
-            assert response.status_code == 400  # no notice, and nothing else looks at a browser
+            assert (
+                response.status_code == 400
+            )  # no logout token, and nothing else looks at a browser
         else:
             assert response.status_code in ((200, 405) if method == "HEAD" else (200, 405, 503))
         assert response.location is None and "Set-Cookie" not in response.headers
@@ -369,7 +436,7 @@ def test_who_asks_ahead_changes_nothing(
 # Replays.
 
 
-def test_a_stolen_callback_is_worth_nothing_in_another_browser(
+def test_a_stolen_callback_is_useless_in_another_browser(
     site: Flask, visitor: Visitor, provider: DevProvider
 ) -> None:
     """From a history, a log, a Referer: used already, or not yet."""
@@ -400,17 +467,19 @@ def test_a_callback_is_no_way_back_in_after_a_logout(
 def test_a_callback_with_the_whole_browser_of_that_moment(
     site: Flask, visitor: Visitor, provider: DevProvider
 ) -> None:
-    """A copy of cookie and callback: the code was spent, and that is the end of it."""
+    """A copy of cookie and callback: the login was claimed, and the code is not sent again."""
     back = visitor.come_back(visitor.leave("/login?next=/me"))
     copy = Visitor(site, provider)
     copy.client.set_cookie("session", cookie_of(visitor))
     assert visitor.get(back).location == "/me"
-    page = copy.get(back)
-    assert (page.status_code, code_of(page)) == (400, "code_refused")
+    provider.calls.clear()
+    answer = copy.get(back)
+    assert (answer.status_code, answer.location) == (302, "/me")
+    assert endpoints(provider) == []
     assert not is_logged_in(copy)
 
 
-# Session cookies that nobody of ours made.
+# Session cookies that no one of ours made.
 
 
 def _foreign(app: Flask, **content: Any) -> str:
@@ -455,7 +524,7 @@ def test_a_spoilt_cookie_is_a_fresh_start(
 
 
 @pytest.mark.parametrize("sign", [_foreign, _another_salt])
-def test_a_session_signed_by_somebody_else(
+def test_a_session_signed_with_another_key(
     site: Flask, visitor: Visitor, provider: DevProvider, sign: Callable[..., str]
 ) -> None:
     visitor.log_in()
@@ -466,7 +535,7 @@ def test_a_session_signed_by_somebody_else(
 
 
 def assert_fresh_start(site: Flask, provider: DevProvider, cookie: str, back: str) -> None:
-    """With this cookie nobody is logged in anywhere, nothing breaks, and a login works."""
+    """With this cookie no one is logged in anywhere, nothing breaks, and a login works."""
     header = {"Cookie": f"session={cookie}".encode().decode("latin-1")}
 
     def get(path: str, **more: Any) -> TestResponse:
@@ -476,7 +545,7 @@ def assert_fresh_start(site: Flask, provider: DevProvider, cookie: str, back: st
     assert get("/me").location == "/login?next=/me"
     assert get("/me", Accept="application/json").status_code == 401
     assert get("/logout").status_code == 200
-    assert get("/logout", **FROM_HERE).location == "/"
+    assert is_logged_out_page(get("/logout", **FROM_HERE))
     provider.calls.clear()
     assert get(back).location.startswith(f"{ISSUER}/")
     assert "token" not in endpoints(provider)
@@ -497,22 +566,24 @@ def test_two_cookies_of_the_name_are_a_fresh_start_too(site: Flask, visitor: Vis
 
 # Sessions that the app itself signed, with something else under our names.
 
-_RECORD = ["default", ISSUER, "ada", {}, ["openid"], 4_000_000_000]
+_RECORD = ["default", ISSUER, "ada", {}, ["openid"], 4_000_000_000, "flask-parjar"]
 _ENTRY = ["s" * 43, 4_000_000_000, "default", ISSUER, "http://localhost/callback"]
 GARBAGE: list[Any] = [
     *(None, True, False, 0, -1, 1.5, "", "x", [], {}, {"a": 1}, [None], [[]], [{}], ["x"] * 5),
     *([["x"]], ["x"] * 6, [["x"] * 5], [["x"] * 6], [1, 2, 3, 4, 5, 6], [[1, 2, 3, 4, 5]]),
-    *([[[[[[]]]]]], "default", [_RECORD], [_ENTRY, 1], {"0": _ENTRY}, _RECORD[:5], [_ENTRY[:4]]),
+    *([[[[[[]]]]]], "default", [_RECORD], [_ENTRY, 1], {"0": _ENTRY}, _RECORD[:6], [_ENTRY[:4]]),
 ]
 _NO_WORD = (None, True, 1, [], {}, ["default"])
 RECORDS = [
     *([*_RECORD[:n], wrong, *_RECORD[n + 1 :]] for n in (0, 1, 2) for wrong in (*_NO_WORD, "")),
-    *([*_RECORD[:n], "x", *_RECORD[n + 1 :]] for n in (0, 1)),
+    *([*_RECORD[:n], "x", *_RECORD[n + 1 :]] for n in (0, 1, 6)),
     *([*_RECORD[:3], wrong, *_RECORD[4:]] for wrong in (None, True, [], "x", [["a", 1]])),
-    *([*_RECORD[:4], wrong, _RECORD[5]] for wrong in (None, "openid", {}, [1], ["openid", None])),
-    *([*_RECORD[:5], wrong] for wrong in (None, True, "4000000000", [], 1e300, 10**30)),
-    *([*_RECORD, wrong] for wrong in _NO_WORD),
-    [*_RECORD, "handle", "more"],
+    *([*_RECORD[:4], wrong, *_RECORD[5:]] for wrong in (None, "openid", {}, [1], ["openid", None])),
+    *([*_RECORD[:5], wrong, _RECORD[6]] for wrong in (None, True, "4000000000", [], 1e300, 10**30)),
+    *([*_RECORD, wrong, "shared"] for wrong in _NO_WORD),
+    [*_RECORD, "handle"],
+    [*_RECORD, "handle", "shared"],  # where there is no store
+    [*_RECORD, "handle", "shared", "more"],
 ]
 ENTRIES = [
     *([*_ENTRY[:n], wrong, *_ENTRY[n + 1 :]] for n in range(5) for wrong in (None, True, [], {})),
@@ -531,17 +602,17 @@ def planted(site: Flask, provider: DevProvider, **content: Any) -> Visitor:
     return visitor
 
 
-def test_a_user_of_another_shape_is_nobody(site: Flask, provider: DevProvider) -> None:
+def test_a_user_of_another_form_is_not_logged_in(site: Flask, provider: DevProvider) -> None:
     for value in [*GARBAGE, *RECORDS]:
         somebody = planted(site, provider, _parjar_user=value)
         assert somebody.get("/me").status_code == 302, value
         assert somebody.get("/reports").status_code == 302, value
         assert somebody.get("/me", headers={"Accept": "application/json"}).status_code == 401
-        assert somebody.post("/logout", headers=FROM_HERE).location == "/", value
+        assert is_logged_out_page(somebody.post("/logout", headers=FROM_HERE)), value
     assert planted(site, provider, _parjar_user=_RECORD).get("/me").status_code == 200
 
 
-def test_logins_of_another_shape_are_none(
+def test_pending_logins_of_another_shape_are_ignored(
     site: Flask, visitor: Visitor, provider: DevProvider
 ) -> None:
     lost = visitor.come_back(visitor.leave("/login?next=/me"))
@@ -636,11 +707,12 @@ def test_a_configured_callback_owes_nothing_to_the_host(provider: DevProvider) -
     assert query(out.location)["post_logout_redirect_uri"] == ["https://www.example/bye"]
 
 
-# Markup of a stranger.
+# Markup from outside.
 
 MARK = "zqx"
-SCRIPT = (
-    f"\"'><script>{MARK}()</script><img src=x onerror={MARK}()>{{{{7*7}}}}<a href=//evil.example>"
+MARKUP = (
+    f"\"'><script>{MARK}()</script><img src=x onerror={MARK}()>"
+    "{{7777*7777}}<a href=//evil.example>"
 )
 
 
@@ -670,12 +742,12 @@ class _Tags(HTMLParser):
 
 
 def assert_only_text(page: TestResponse, *, mentioned: bool = True) -> None:
-    """What a stranger wrote stands on the page as text, or not at all."""
+    """Untrusted text stands on the page as text, or not at all."""
     reader = _Tags()
     reader.feed(page.text)
     assert reader.suspicious == []
     assert (MARK in page.text) is mentioned
-    assert "49" not in re.sub(r"<style>.*?</style>", "", page.text, flags=re.S)
+    assert "60481729" not in re.sub(r"<style>.*?</style>", "", page.text, flags=re.S)
     assert page.content_type == "text/html; charset=utf-8"
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     policy = page.headers["Content-Security-Policy"]
@@ -684,7 +756,7 @@ def assert_only_text(page: TestResponse, *, mentioned: bool = True) -> None:
 
 def test_the_reader_knows_markup() -> None:
     for hostile in (
-        SCRIPT,
+        MARKUP,
         "<a href=javascript:x>",
         "<p onclick=x>",
         '<form action="//evil.example">',
@@ -721,7 +793,7 @@ def answering(provider: DevProvider, path: str, status: int, **members: Any) -> 
 def test_a_refusal_in_markup(provider: DevProvider, path: str, status: int) -> None:
     app = make_site(provider, PARJAR_USERINFO=True)
     app.debug = True
-    answering(provider, path, status, error=SCRIPT, error_description=SCRIPT, error_uri=SCRIPT)
+    answering(provider, path, status, error=MARKUP, error_description=MARKUP, error_uri=MARKUP)
     visitor = Visitor(app, provider)
     page = visitor.get("/login") if path == "/par" else visitor.log_in()
     assert page.status_code >= 400
@@ -729,12 +801,12 @@ def test_a_refusal_in_markup(provider: DevProvider, path: str, status: int) -> N
 
 
 def test_metadata_in_markup(talkative: Visitor, provider: DevProvider) -> None:
-    provider.metadata["issuer"] = SCRIPT
+    provider.metadata["issuer"] = MARKUP
     assert_only_text(talkative.get("/login"))
 
 
 def test_metadata_lists_in_markup(talkative: Visitor, provider: DevProvider) -> None:
-    provider.metadata["code_challenge_methods_supported"] = [SCRIPT]
+    provider.metadata["code_challenge_methods_supported"] = [MARKUP]
     assert_only_text(talkative.get("/login"))
 
 
@@ -743,13 +815,13 @@ def test_claims_in_markup(provider: DevProvider, claim: str) -> None:
     def prepare(app: Flask, parjar: ParJar) -> None:
         @app.get("/strong")
         def strong() -> Any:
-            return parjar.login(acr_values=["pwd"], essential_acr=True)
+            return parjar.login(LoginOptions(acr_values=["pwd"], essential_acr=True))
 
     app = make_site(provider, prepare=prepare)
     app.debug = True
     visitor = Visitor(app, provider)
     back = visitor.come_back(visitor.leave("/strong"))
-    spoil_claim(provider, claim, SCRIPT)
+    spoil_claim(provider, claim, MARKUP)
     page = visitor.get(back)
     assert page.status_code == 502
     assert_only_text(page, mentioned=claim in ("iss", "aud", "azp", "acr"))
@@ -772,13 +844,13 @@ def test_a_callback_in_markup(talkative: Visitor, name: str) -> None:
     parameters = callback_parameters(talkative)
     if name.startswith("error"):
         parameters |= {"error": "server_error"}
-    page = talkative.client.get("/callback", query_string={**parameters, name: SCRIPT})
+    page = talkative.client.get("/callback", query_string={**parameters, name: MARKUP})
     assert page.status_code >= 400
     assert_only_text(page, mentioned=name in ("error", "error_description", "iss"))
 
 
 def test_a_state_in_markup(talkative: Visitor) -> None:
-    page = talkative.client.get("/callback", query_string={"state": SCRIPT, "code": "x"})
+    page = talkative.client.get("/callback", query_string={"state": MARKUP, "code": "x"})
     assert_only_text(page, mentioned=False)
 
 
@@ -786,7 +858,7 @@ def test_a_provider_s_name_in_markup(provider: DevProvider) -> None:
     app = make_site(provider, PARJAR_PROVIDERS=TWO_CLIENTS)
     app.debug = True
     for path in ("/login/", "/callback/"):
-        page = app.test_client().get(path + quote(SCRIPT.replace("/", ""), safe=""))
+        page = app.test_client().get(path + quote(MARKUP.replace("/", ""), safe=""))
         assert page.status_code == 404
         assert_only_text(page)
 
@@ -795,7 +867,7 @@ def test_return_paths_in_markup(provider: DevProvider) -> None:
     app = make_site(provider, PARJAR_PROVIDERS=TWO_CLIENTS)
     app.debug = True
     client = app.test_client()
-    for target in (SCRIPT, f"/{SCRIPT}", f"javascript:{MARK}()", f"//evil.example/{MARK}"):
+    for target in (MARKUP, f"/{MARKUP}", f"javascript:{MARK}()", f"//evil.example/{MARK}"):
         assert_only_text(client.get(with_next("/login", target)))
         assert_only_text(client.get(with_next("/logout", target)), mentioned=False)
     harmless = client.get(with_next("/logout", f"/a?b='{MARK}'&c=&lt;"))
@@ -803,7 +875,7 @@ def test_return_paths_in_markup(provider: DevProvider) -> None:
     assert f'value="/a?b=&#39;{MARK}&#39;&amp;c=&amp;lt;"' in harmless.text
     visitor = Visitor(app, provider)
     visitor.log_in("/login/work")
-    refused = visitor.get(f"/acme?{quote_plus(SCRIPT)}")
+    refused = visitor.get(f"/acme?{quote_plus(MARKUP)}")
     assert refused.status_code == 403
     assert_only_text(refused)
 
@@ -820,11 +892,11 @@ def test_a_host_in_markup(talkative: Visitor) -> None:
 def test_a_form_that_is_bounced_in_markup(poster: Visitor) -> None:
     """The page that posts an answer once more shows it as values, and nothing else of it."""
     right = callback_parameters(poster)
-    strange = {"code": SCRIPT, "state": right["state"], "error_description": SCRIPT, SCRIPT: SCRIPT}
+    strange = {"code": MARKUP, "state": right["state"], "error_description": MARKUP, MARKUP: MARKUP}
     page = poster.app.test_client().post("/callback", data=strange, headers=FROM_ELSEWHERE)
     assert page.status_code == 200
     assert_only_text(page)
-    assert page.text.count("<input") == 3
+    assert page.text.count("<input") == 4  # with the mark that it was posted once more
 
 
 def test_a_name_in_markup(provider: DevProvider) -> None:
@@ -838,16 +910,16 @@ def test_a_name_in_markup(provider: DevProvider) -> None:
             return render_template_string("<p>{{ current_user.name }}</p>")
 
     visitor = Visitor(make_site(provider, prepare=prepare), provider)
-    provider.people["ada"].claims["name"] = SCRIPT  # type: ignore[index]
+    provider.people["ada"].claims["name"] = MARKUP  # type: ignore[index]
     visitor.log_in()
-    assert visitor.get("/me").json["name"] == SCRIPT
+    assert visitor.get("/me").json["name"] == MARKUP
     reader = _Tags()
     reader.feed(visitor.get("/hello").text)
     assert reader.suspicious == []
 
 
 def test_json_is_json(talkative: Visitor) -> None:
-    for path in (with_next("/login", SCRIPT), f"/callback?state={quote(SCRIPT)}&code=x", "/me"):
+    for path in (with_next("/login", MARKUP), f"/callback?state={quote(MARKUP)}&code=x", "/me"):
         answer = talkative.get(path, headers={"Accept": "application/json"})
         if answer.status_code != 302:
             assert answer.content_type == "application/json"
@@ -878,8 +950,6 @@ def _two(first: str, second: str) -> tuple[Flask, DevProvider, DevProvider]:
     app = make_site(a, connect=False, PARJAR_PROVIDERS=sections)
     for each in (a, b):
         each.connect(app)
-    for each in (a, b):  # two tenants share an origin: each is mounted on its own path
-        app.extensions["parjar"].http.session.mount(f"{each.issuer}/", WSGIAdapter(each.app))
     return app, a, b
 
 
@@ -989,24 +1059,69 @@ def victim(provider: DevProvider) -> Visitor:
 
         @app.get("/whoami")
         def whoami() -> str:
-            return f"{current_user.subject or 'nobody'} {session.get('cart')}"
+            return f"{current_user.subject or 'anonymous'} {session.get('cart')}"
 
     return Visitor(make_site(provider, prepare=prepare, PARJAR_SCOPES=SCOPES), provider)
 
 
 def test_login_csrf(victim: Visitor, provider: DevProvider) -> None:
-    """An attacker's answer makes nobody the attacker: not a visitor, not somebody half way, and not
+    """An attacker's answer makes no one the attacker: not a visitor, not somebody half way, and not
     somebody who is logged in."""
     attacker = Visitor(victim.app, provider)
     stolen = attacker.come_back(attacker.leave("/login?next=/reports"), "grace")
     half_way = victim.come_back(victim.leave("/login?next=/me"))
     provider.calls.clear()
     assert victim.get(stolen, headers=FROM_ELSEWHERE).location.startswith(f"{ISSUER}/")
-    assert victim.get("/whoami").text == "nobody None"
+    assert victim.get("/whoami").text == "anonymous None"
     assert victim.get(half_way).location == "/me"
-    assert victim.get(stolen, headers=FROM_ELSEWHERE).location == "/reports"
+    assert victim.get(stolen, headers=FROM_ELSEWHERE).location == "/"
     assert victim.get("/whoami").text == "ada None"
     assert endpoints(provider).count("token") == 1
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "image"},
+        {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors", "Sec-Fetch-Dest": "script"},
+        {"Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors"},
+        {"X-Requested-With": "XMLHttpRequest"},
+        {"Accept": "application/json"},
+    ],
+)
+def test_an_image_or_a_script_begins_no_login_at_the_callback(
+    visitor: Visitor, provider: DevProvider, headers: dict[str, str]
+) -> None:
+    """With the state of an attacker's own login, as with the login's own address."""
+    attacker = Visitor(visitor.app, provider)
+    state = query(attacker.come_back(attacker.leave("/login?next=/me")))["state"][0]
+    provider.calls.clear()
+    for _ in range(2):
+        answer = visitor.get(f"/callback?state={state}", headers=headers)
+        assert provider.calls == []
+        assert (answer.status_code, answer.location) == (401, None)
+        assert answer.json["login_url"] == "/login"
+        assert "Set-Cookie" not in answer.headers
+
+
+@pytest.mark.parametrize("age, begins", [(3600, True), (30 * 86400, False)])
+def test_a_state_that_is_old_enough_begins_no_login(
+    monkeypatch: pytest.MonkeyPatch, age: int, begins: bool
+) -> None:
+    """An hour later the browser is sent on once more; a month later it is shown a page."""
+    provider = DevProvider(ISSUER, now=lambda: time.time())
+    site = make_site(provider)
+    attacker, visitor = Visitor(site, provider), Visitor(site, provider)
+    state = query(attacker.come_back(attacker.leave("/login?next=/me")))["state"][0]
+    provider.calls.clear()
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + age)
+    answer = visitor.get(f"/callback?state={state}&code=x", headers=FROM_ELSEWHERE)
+    if begins:
+        assert answer.location.startswith(f"{ISSUER}/")
+    else:
+        assert "pushed_authorization_request" not in endpoints(provider)
+        assert (answer.status_code, code_of(answer)) == (400, "login_expired")
 
 
 def test_login_csrf_by_a_form(poster: Visitor, provider: DevProvider) -> None:
@@ -1021,18 +1136,33 @@ def test_login_csrf_by_a_form(poster: Visitor, provider: DevProvider) -> None:
     assert not is_logged_in(poster)
 
 
+@pytest.mark.parametrize(
+    "headers", [FROM_ELSEWHERE, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "same-site"}]
+)
+def test_a_form_of_another_site_that_claims_to_be_ours_replaces_no_session(
+    poster: Visitor, provider: DevProvider, headers: dict[str, str]
+) -> None:
+    """Its request brings no Lax cookie, so a login that begins here would have a new session."""
+    form = {**callback_parameters(Visitor(poster.app, provider)), "parjar_posted_again": "1"}
+    provider.calls.clear()
+    without_cookies = poster.app.test_client()
+    answer = without_cookies.post("/callback", data=form, headers=headers)
+    assert (answer.status_code, code_of(answer)) == (400, "login_lost")
+    assert "Set-Cookie" not in answer.headers and provider.calls == []
+
+
 def test_a_session_that_an_attacker_planted(victim: Visitor, provider: DevProvider) -> None:
     """Session fixation: what is in it is gone after the login, and the attacker's copy stays
-    nobody's."""
+    no one's."""
     attacker = Visitor(victim.app, provider)
     attacker.get("/put?cart=poisoned")
     planted = cookie_of(attacker)
     victim.client.set_cookie("session", planted)
-    assert victim.get("/whoami").text == "nobody poisoned"
+    assert victim.get("/whoami").text == "anonymous poisoned"
     victim.log_in()
     assert victim.get("/whoami").text == "ada None"
     assert cookie_of(victim) != planted
-    assert attacker.get("/whoami").text == "nobody poisoned"
+    assert attacker.get("/whoami").text == "anonymous poisoned"
 
 
 def test_an_attacker_s_own_session_is_no_part_of_the_victim_s(
@@ -1103,7 +1233,6 @@ def test_nothing_of_ours_can_be_framed_or_kept(visitor: Visitor, provider: DevPr
         "callback, lost": visitor.get(back),
         "guard": visitor.get("/me"),
         "guard, script": visitor.get("/me", headers={"Accept": "application/json"}),
-        "keys": visitor.get("/.well-known/jwks.json"),
     }
     with provider.fault("par_503"):
         answers["login, provider away"] = visitor.get("/login")
@@ -1117,3 +1246,36 @@ def test_nothing_of_ours_can_be_framed_or_kept(visitor: Visitor, provider: DevPr
         assert response.headers["Referrer-Policy"] == "same-origin", name
         assert response.status_code < 500 or response.status_code == 503, name
         assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_the_public_keys_are_the_same_for_everyone(visitor: Visitor) -> None:
+    """So they may be cached, and they carry no cookie."""
+    visitor.log_in()
+    response = visitor.get("/.well-known/jwks.json")
+    assert response.headers["Cache-Control"] == "public, max-age=300"
+    assert "Vary" not in response.headers and "Set-Cookie" not in response.headers
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in response.headers["Content-Security-Policy"]
+
+
+@pytest.mark.parametrize("host", ["[evil", "ex:99999", "ex:abc", "a b", ""])
+def test_a_malformed_host_causes_no_server_error_and_no_login(
+    site: Flask, provider: DevProvider, host: str
+) -> None:
+    for path in ("/login", "/me", "/logout", "/callback"):
+        assert status_at(site, path, HTTP_HOST=host) < 500
+    referrer = f"http://{host}/x"
+    assert status_at(site, "/save", "POST", HTTP_HOST=host, HTTP_REFERER=referrer) < 500
+    assert status_at(site, "/logout", "POST", HTTP_HOST=host, HTTP_ORIGIN=referrer) < 500
+    assert "pushed_authorization_request" not in {call.endpoint for call in provider.calls}
+
+
+def status_at(app: Flask, path: str, method: str = "GET", **environ: str) -> int:
+    """The status of one request, without Werkzeug's client, which reads the Host itself."""
+    answers: list[str] = []
+    made = EnvironBuilder(path=path, method=method).get_environ()
+    body = app.wsgi_app(
+        {**made, **environ}, lambda status, headers, exc=None: answers.append(status)
+    )
+    assert b"".join(body) is not None
+    return int(answers[0].split()[0])

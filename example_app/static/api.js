@@ -8,3 +8,4 @@ button.addEventListener("click", async () => {
   answer.textContent = `${response.status} ${response.statusText}\n${JSON.stringify(body, null, 2)}`;
   answer.hidden = false;
 });
+button.disabled = false; // before that a click would do nothing

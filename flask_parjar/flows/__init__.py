@@ -1,1 +1,1 @@
-"""The stories of the protocol, step by step. No Flask here, and no HTTP library."""
+"""The flows of the protocol: login, refresh, logout. No Flask here, and no HTTP library."""

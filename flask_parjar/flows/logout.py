@@ -1,15 +1,18 @@
-"""Leaving: here at once, at the provider where it has a door for that, and at its word."""
+"""Logout: RP-initiated logout at the provider, and back-channel logout by the provider."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 
-from ..errors import LoginError, ParJarError
+from ..errors import ParJarError, TokenRejected
+from ..protocol.algorithms import is_same_algorithm
 from ..protocol.identity import Identity
-from ..protocol.logout import LogoutToken, end_session_url
+from ..protocol.logout import MAX_HINT, LogoutToken, end_session_url
 from ..protocol.tokens import TokenSet
 from ..provider import Provider
-from .open_sessions import OpenSessions
+from .replay_cache import ReplayCache
+from .session_registry import Registration, SessionRegistry
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -22,42 +25,66 @@ def begin_logout(
     post_logout_redirect_uri: str,
     now: int,
 ) -> str | None:
-    """The URL at the provider where the browser logs out there too; None where there is none.
+    """The URL where the browser logs out at the provider too; None where there is none.
 
-    The provider's state never keeps anybody logged in here: if it cannot be reached, the logout is
-    a local one.
+    A provider that cannot be reached does not stop the logout: it is then a local one.
 
-    :param tokens: those of the session, where they were kept.
+    :param tokens: those of the session, if they were stored.
+
+    OpenID Connect RP-Initiated Logout 1.0 section 2.
     """
     try:
-        metadata = provider.metadata(now)
+        agreement = provider.agreement(now)
     except ParJarError as exc:
-        log.warning("logout at %s left out: %s", provider.client.issuer, exc.code)
+        log.warning("logout at %s left out: %s", provider.issuer, exc.error_code)
         return None
+    id_token = tokens.id_token if tokens else ""
+    if len(id_token) > MAX_HINT:
+        log.info("logout at %s without id_token_hint: it is too long", provider.issuer)
+        id_token = ""
     return end_session_url(
-        metadata,
-        provider.client,
+        agreement,
         identity,
-        id_token=tokens.id_token if tokens else None,
+        id_token=id_token,
         post_logout_redirect_uri=post_logout_redirect_uri,
     )
 
 
 def accept_logout_token(
-    provider: Provider, sessions: OpenSessions, token: str, *, now: int
-) -> LogoutToken:
-    """Prove a provider's notice, and end the sessions that it is about, wherever they are.
+    provider: Provider,
+    token: str,
+    *,
+    sessions: SessionRegistry,
+    replays: ReplayCache,
+    now: int,
+) -> LogoutToken | None:
+    """Verify a logout token, and end the sessions that it names, in whatever browser they are.
 
-    :raises LoginError: the first rule that is broken.
-    :raises ProviderUnavailable: the provider's keys cannot be had.
-    :raises StoreUnavailable: the notice cannot be kept; it was not taken.
+    The provider may send it again, because our answer was lost. That ends nothing more.
+
+    :returns: None if it was accepted before.
+    :raises LoginError: with the code of the first check that fails.
+    :raises ProviderUnavailable: the provider's keys cannot be fetched.
+    :raises StoreUnavailable: the store does not answer; the token was not accepted.
 
     OpenID Connect Back-Channel Logout 1.0 sections 2.6 and 2.7.
     """
-    notice = provider.verify_logout_token(token, now=now)
-    issuer, leeway = provider.client.issuer, provider.client.clock_skew
-    if sessions.was_taken(issuer, notice.jti):
-        raise LoginError("notice_repeated")
-    sessions.end(issuer, subject=notice.subject, sid=notice.sid, now=now)
-    sessions.take(issuer, notice.jti, leeway=leeway)  # last: what failed half-way may come again
-    return notice
+    logout_token = provider.verify_logout_token(token, now=now)
+    registration = Registration(provider.name, provider.issuer, provider.client.client_id)
+    _verify_alg(logout_token.alg, sessions.login_algs(registration))
+    sessions.end_by_logout_token(registration, logout_token)
+    # Remember the token last: if the store fails before, the provider may send it again.
+    leeway = provider.agreement(now).clock_skew
+    is_new = replays.remember(registration, logout_token.jti, leeway=leeway)
+    return logout_token if is_new else None
+
+
+def _verify_alg(alg: str, login_algs: Collection[str]) -> None:
+    """A logout token has the algorithm of the ID tokens of its client.
+
+    The provider may list others, but one was registered for this client.
+
+    OpenID Connect Back-Channel Logout 1.0 sections 2.4 and 2.6.
+    """
+    if login_algs and not any(is_same_algorithm(alg, each) for each in login_algs):
+        raise TokenRejected("token_algorithm", f"alg={alg}; ID tokens have {sorted(login_algs)}")

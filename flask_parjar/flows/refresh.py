@@ -1,134 +1,242 @@
-"""Tokens that stay alive: renewed shortly before their end, once, however many ask.
+"""Token refresh: an access token is renewed shortly before it ends, once for all requests.
 
 The first request whose token is due takes the lock and renews it. The others wait for the lock,
-look again, and find what the first one kept. A refresh token is never sent twice by us: providers
-that rotate them take a second use for a theft, and end the login.
+read the store again, and find the renewed tokens. A refresh token that was answered with 200 is
+never sent again by us: a provider that rotates refresh tokens takes a second use for a theft, and
+ends the login. After no answer, 429 or 5xx it is sent again after a pause.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from ..errors import (
-    LoginRequired,
     ParJarError,
     ProviderRefused,
     ProviderUnavailable,
     StoreUnavailable,
     TokenRejected,
+    TokensEnded,
 )
 from ..protocol.tokens import TokenSet
 from ..provider import Provider
-from .vault import Vault
+from .token_store import TokenStore
 
-#: What says that a refresh token is dead; all else may pass. (The second is Glewlwyd's.)
+#: Errors that end the tokens at once, because the refresh token is no longer valid. (The second is
+#: what Glewlwyd answers.) After any other refusal the access token is used until it ends.
 _ENDINGS = ("invalid_grant", "HTTP 400 without a reason")
+#: Errors of an ID token with a valid signature: the renewed tokens are not those of this session.
+_OF_ANOTHER = ("token_issuer", "token_audience", "token_subject")
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 
-def live_tokens(
-    provider: Provider, vault: Vault, *, subject: str, clock: Callable[[], int]
-) -> tuple[TokenSet, bool]:
-    """The session's tokens with an access token that can be used, and whether we renewed it now.
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What a request needs of an access token.
 
-    :param subject: whose session it is.
-    :param clock: seconds since 1970; asked again after each wait.
-    :raises LoginRequired: ``tokens_missing``, ``refresh_refused``: somebody must log in again.
-    :raises ProviderUnavailable: no live token, and the provider cannot renew it now.
-    :raises StoreUnavailable: no live token, and the store cannot be asked or is busy.
+    :param clock: gives seconds since 1970; called again after each wait.
+    :param refused: an access token that is of no use, even if it has not expired.
+    """
+
+    clock: Callable[[], int]
+    refused: str | None
+
+    def is_due(self, tokens: TokenSet) -> bool:
+        """Whether to renew the tokens now."""
+        return tokens.access_token == self.refused or tokens.is_due(self.clock())
+
+    def is_met_by(self, tokens: TokenSet) -> bool:
+        """Whether the access token can be used."""
+        return tokens.access_token != self.refused and tokens.lives(self.clock())
+
+    def met_by(self, tokens: TokenSet, *, otherwise: ParJarError) -> tuple[TokenSet, bool]:
+        """The tokens as they are, after a renewal that failed.
+
+        :raises ParJarError: `otherwise`, if they cannot be used.
+        """
+        if self.is_met_by(tokens):
+            return tokens, False
+        raise otherwise
+
+
+def live_tokens(
+    provider: Provider,
+    token_store: TokenStore,
+    *,
+    subject: str,
+    clock: Callable[[], int],
+    fresh: bool = False,
+    refused: str | None = None,
+) -> tuple[TokenSet, bool]:
+    """The session's tokens with an access token that can be used, renewed first if it is due.
+
+    :param subject: the ``sub`` of the session.
+    :param clock: gives seconds since 1970; called again after each wait.
+    :param fresh: whether the access token that is stored now is of no use any more.
+    :param refused: an access token that is of no use any more; the one that is stored now may be a
+        newer one.
+    :returns: the tokens, and whether this call renewed them.
+    :raises TokensEnded: ``tokens_missing``, ``refresh_refused``: the person must log in again.
+    :raises TokenRejected: the renewed tokens are of another session, or the answer breaks a rule
+        and the access token has ended.
+    :raises ProviderRefused: ``client_refused``, and the access token has ended.
+    :raises ProviderUnavailable: the access token has ended, and the provider cannot renew it now.
+    :raises StoreUnavailable: the store does not answer; or it is busy, and the access token has
+        ended.
 
     RFC 6749 section 6, RFC 9700 section 4.14.
     """
-    tokens = _kept(vault)
-    if not tokens.is_due(clock()):
-        return tokens, False
-    if tokens.refresh_token is None:
-        return _while_it_lives(tokens, clock, LoginRequired("expired", code="tokens_missing"))
+    tokens = _kept(token_store)
+    need = _Need(clock, tokens.access_token if fresh else refused)
+    if (found := _without_a_renewal(tokens, need)) is not None:
+        return found
     try:
-        with vault.lock():
-            tokens = _kept(vault)
-            if not tokens.is_due(clock()):
-                return tokens, False  # whoever had the lock before has renewed them
-            return _renew(provider, vault, tokens, subject, clock)
+        with token_store.lock():
+            # While this request waited, another one may have renewed them, or have used or
+            # removed the refresh token.
+            tokens = _kept(token_store)
+            if (found := _without_a_renewal(tokens, need)) is not None:
+                return found
+            return _renew(provider, token_store, tokens, subject, need)
     except StoreUnavailable as exc:
-        return _while_it_lives(tokens, clock, exc)
+        return need.met_by(tokens, otherwise=exc)
+
+
+def remove_refresh_token(token_store: TokenStore) -> TokenSet | None:
+    """Remove the refresh token of a session that a new login replaces.
+
+    Requests that are under way in the old session may use the access token, but renew nothing.
+
+    :returns: the tokens as they were; None where there are none.
+    :raises StoreUnavailable: the store does not answer or is busy.
+    """
+    # With the lock, a renewal that is under way ends first, and its new refresh token is returned
+    # here. Without it, that token would never be revoked.
+    with token_store.lock():
+        tokens = token_store.load()
+        if tokens is not None:
+            token_store.renew(tokens.without_refresh_token())
+        return tokens
 
 
 def revoke_tokens(provider: Provider, tokens: TokenSet, *, now: int) -> None:
-    """Tell the provider that a session's tokens are done with; a failure keeps nobody logged in.
+    """Revoke tokens at the provider, one by one.
 
-    RFC 7009.
+    A failure does not stop the logout: it is logged, and the next token is tried. Only after a
+    time-out the others are left to expire: a person waits for this, and there may be many.
+
+    RFC 7009 section 2.1.
     """
-    try:
-        if tokens.refresh_token is not None:
-            provider.revoke(tokens.refresh_token, "refresh_token", now=now)
-        if tokens.lives(now):
-            provider.revoke(tokens.access_token, "access_token", now=now)
-    except ParJarError as exc:
-        log.warning("tokens not revoked at %s: %s", provider.client.issuer, exc.code)
+    for kind, token, binding in tokens.to_revoke(now):
+        try:
+            provider.revoke(
+                token,
+                kind,
+                binding=binding,
+                assertion_claims=tokens.assertion_claims,
+                now=now,
+            )
+        except ParJarError as exc:
+            log.warning("%s not revoked at %s: %s", kind, provider.issuer, exc.error_code)
+            if exc.error_code == "provider_timeout":
+                break
 
 
-def _kept(vault: Vault) -> TokenSet:
-    tokens = vault.load()
+def _kept(token_store: TokenStore) -> TokenSet:
+    tokens = token_store.load()
     if tokens is None:
-        raise LoginRequired("no tokens are kept for this session", code="tokens_missing")
+        raise TokensEnded("no tokens are kept for this session", error_code="tokens_missing")
     return tokens
 
 
+def _without_a_renewal(tokens: TokenSet, need: _Need) -> tuple[TokenSet, bool] | None:
+    """The tokens, if they are not due, or cannot be renewed and live; None if they can be renewed.
+
+    :raises TokensEnded: ``tokens_missing``: they are due, and there is no refresh token.
+    """
+    if not need.is_due(tokens):
+        return tokens, False
+    if tokens.refresh_token is not None:
+        return None
+    ended = TokensEnded("there is no refresh token", error_code="tokens_missing")
+    return need.met_by(tokens, otherwise=ended)
+
+
 def _renew(
-    provider: Provider, vault: Vault, tokens: TokenSet, subject: str, clock: Callable[[], int]
+    provider: Provider,
+    token_store: TokenStore,
+    tokens: TokenSet,
+    subject: str,
+    need: _Need,
 ) -> tuple[TokenSet, bool]:
-    """Renew with the lock held."""
-    if vault.is_paused():
-        failed = ProviderUnavailable("provider_unreachable", "a renewal failed a moment ago")
-        return _while_it_lives(tokens, clock, failed)
+    """Renew the tokens; the caller holds the lock."""
+    clock = need.clock
     try:
-        renewed = provider.refresh(tokens, subject=subject, now=clock())
+        renewal = provider.refresh(tokens, now=clock())
     except ProviderRefused as exc:
-        if exc.code != "refresh_refused" or exc.error not in _ENDINGS:
-            return _after_failure(vault, tokens, clock, exc)
-        return _after_refusal(vault, tokens, exc)
-    except TokenRejected:
-        vault.empty()  # the refresh token is spent, and what came for it is not to be trusted
-        raise
+        return _after_refusal(token_store, tokens, need, exc)
+    except TokenRejected as exc:
+        return _without_an_answer(token_store, tokens, need, exc)
     except ParJarError as exc:
-        return _after_failure(vault, tokens, clock, exc)
+        # After a success the provider has used the refresh token, even if its answer was lost.
+        if isinstance(exc, ProviderUnavailable) and exc.carried_out:
+            return _without_an_answer(token_store, tokens, need, exc)
+        log.warning("tokens not renewed: %s: %s", exc.error_code, exc.detail)
+        return need.met_by(tokens, otherwise=exc)
     try:
-        if vault.renew(renewed):
+        renewed = provider.verify_renewal(renewal, original=tokens, subject=subject, now=clock())
+    except ParJarError as exc:  # also if the provider's documents can no longer be used
+        if exc.error_code in _OF_ANOTHER:
+            revoke_tokens(provider, renewal.tokens, now=clock())  # first: the store may be away
+            token_store.empty()
+            raise
+        # The tokens came from the provider itself, over TLS, so they are used. The ID token that
+        # could not be verified is dropped: the identity stays as it was verified at the login.
+        log.warning("the ID token of a renewal was left out: %s: %s", exc.error_code, exc.detail)
+        renewed = renewal.tokens
+    try:
+        if token_store.renew(renewed):
             return renewed, True
     except StoreUnavailable as exc:
         log.error("renewed tokens could not be kept, a login will be needed: %s", exc.detail)
         return renewed, True
-    if vault.load() is None:  # somebody has logged out meanwhile
+    # The stored tokens changed during the renewal. If they are gone, a logout removed them and
+    # could not revoke the new ones; do it here.
+    if token_store.load() is None:
         revoke_tokens(provider, renewed, now=clock())
-    return _kept(vault), False
+    return _kept(token_store), False
 
 
 def _after_refusal(
-    vault: Vault, tokens: TokenSet, refused: ProviderRefused
+    token_store: TokenStore, tokens: TokenSet, need: _Need, refused: ProviderRefused
 ) -> tuple[TokenSet, bool]:
-    """End the tokens, unless others were kept meanwhile: then the refused ones were just old."""
-    latest = _kept(vault)
+    """Decide after a refusal: use the access token, use newer tokens, or end the tokens.
+
+    :raises TokensEnded: ``refresh_refused``.
+    """
+    # Codes such as client_refused are faults of our configuration and say nothing of the tokens.
+    ours_to_mend = refused.error_code != "refresh_refused"
+    if ours_to_mend or (refused.error not in _ENDINGS and need.is_met_by(tokens)):
+        log.warning("tokens not renewed: %s: %s", refused.error_code, refused.detail)
+        return need.met_by(tokens, otherwise=refused)
+    # A newer refresh token in the store means that another process renewed the tokens meanwhile,
+    # so the refused one was only old.
+    latest = _kept(token_store)
     if latest.refresh_token != tokens.refresh_token:
         return latest, False
-    vault.empty()
-    log.warning("tokens ended: %s: %s", refused.code, refused.detail)
-    raise LoginRequired(refused.detail, code="refresh_refused") from refused
+    token_store.empty()
+    log.warning("tokens ended: %s: %s", refused.error_code, refused.detail)
+    raise TokensEnded(refused.detail, error_code="refresh_refused") from refused
 
 
-def _after_failure(
-    vault: Vault, tokens: TokenSet, clock: Callable[[], int], error: ParJarError
+def _without_an_answer(
+    token_store: TokenStore, tokens: TokenSet, need: _Need, error: ParJarError
 ) -> tuple[TokenSet, bool]:
-    log.warning("tokens not renewed: %s: %s", error.code, error.detail)
-    vault.pause()
-    return _while_it_lives(tokens, clock, error)
-
-
-def _while_it_lives(
-    tokens: TokenSet, clock: Callable[[], int], error: ParJarError
-) -> tuple[TokenSet, bool]:
-    if tokens.lives(clock()):
-        return tokens, False
-    raise error
+    """Use the access token until it ends: the refresh token was used, and gave no new tokens."""
+    log.warning("tokens not renewed, and the refresh token is used up: %s", error.detail)
+    if not token_store.renew(tokens.without_refresh_token()):
+        return _kept(token_store), False  # others came in between
+    return need.met_by(tokens, otherwise=error)

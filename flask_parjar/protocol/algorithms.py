@@ -1,4 +1,4 @@
-"""The signature algorithms that this library knows; whatever is not here is never used."""
+"""The signature algorithms of this library; no other one is ever used."""
 
 from __future__ import annotations
 
@@ -37,16 +37,24 @@ ALGORITHMS: Mapping[str, Algorithm] = {
     "HS512": Algorithm("oct", None, "sha512"),
 }
 
-#: Those that a published key can verify.
+#: Two names of one algorithm: RFC 8037 section 3.1 (with an Ed25519 key), and RFC 9864 section 2.2.
+_SAME = frozenset(("EdDSA", "Ed25519"))
+
+#: The algorithms whose signatures a public key verifies.
 ASYMMETRIC_ALGORITHMS = tuple(name for name, alg in ALGORITHMS.items() if alg.kty != "oct")
 
 
+def is_same_algorithm(one: str, other: str) -> bool:
+    """Whether two names mean the same algorithm, for an Ed25519 key."""
+    return one == other or {one, other} == _SAME
+
+
 def verify_half_hash(value: str, *, alg: str, expected: object) -> bool:
-    """Compare ``at_hash`` and its kin: the left half of a hash (OpenID Connect Core 3.1.3.6)."""
-    digest = hashlib.new(ALGORITHMS[alg].hash, value.encode("utf-8")).digest()
+    """Compare an ``at_hash``, the left half of a hash (OpenID Connect Core 3.1.3.6)."""
+    digest = hashlib.new(ALGORITHMS[alg].hash, value.encode()).digest()
     half = b64encode(digest[: len(digest) // 2])
     return (
         isinstance(expected, str)
-        and expected.isascii()  # compare_digest takes no other text
+        and expected.isascii()  # compare_digest raises for other text
         and hmac.compare_digest(half, expected)
     )

@@ -1,7 +1,7 @@
-"""The way out: from what is asked, over the signed request object, to the URL for the browser.
+"""The authorization request: its parameters, the signed request object, the URL for the browser.
 
-Each type is made only from the one before it. `PushedRequest` alone has a URL, save where an
-INSECURE key says otherwise.
+Each type is made from the one before it: `AuthorizationRequest`, `RequestObject`, `PushedRequest`,
+`AuthorizationRedirect`.
 """
 
 from __future__ import annotations
@@ -9,24 +9,34 @@ from __future__ import annotations
 import json
 import re
 import secrets
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
-from ..errors import ProviderUnavailable
-from .client import ClientConfig
-from .keys import SigningKey
+from ..errors import LoginError, ProviderUnavailable
+from .agreement import Agreement, RequestSigning
+from .binding import TokenBinding
+from .claims_parameter import check_claims, merge_claims, requested_values
+from .client_auth import check_assertion_claims
+from .encoding import is_number, parse_seconds
+from .jwe import RequestEncryption
+from .key_set import KeySet
+from .keys import BACKDATED
+from .outbound import Parameters
 from .transaction import Transaction
 
-REQUEST_OBJECT_LIFETIME = 60
-NOT_BEFORE_TOLERANCE = 10
+MAX_UNPUSHED_URL = 8192  # many servers refuse a longer one with 414
+_TYP = "oauth-authz-req+jwt"
 _MAX_REQUEST_URI = 2048
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x22\x24-\x7e]+")  # without a fragment
+_RESOURCE_ADVICE = "write one absolute URI without a fragment, or a list of them"
+_PROMPTS = frozenset(("none", "login", "consent", "select_account", "create"))
 
-#: What a caller may not set through free parameters: the library speaks for these itself (for
-#: ``max_age`` where `LoginOptions` has it, because then the answer is checked for it), and
-#: RFC 9101 section 4 forbids the last three inside a request object.
+#: Parameters that a caller may not set freely, because the library sets them itself. (``max_age``
+#: is set in `LoginOptions`, so that the ID token is checked for it.) RFC 9101 section 4 forbids the
+#: last three inside a request object.
 RESERVED_PARAMETERS = frozenset(
     "client_id response_type redirect_uri scope state nonce code_challenge code_challenge_method "
     "response_mode max_age iss aud exp nbf iat jti client_secret client_assertion "
@@ -36,21 +46,26 @@ RESERVED_PARAMETERS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginOptions:
-    """What one login may ask for beyond the configuration. All of it is signed.
+    """What one login may ask for beyond the configuration. All of it is a part of the request.
 
     :param provider: a name in PARJAR_PROVIDERS.
     :param scopes: in place of PARJAR_SCOPES.
-    :param login_hint: who is probably there: a user name or an e-mail address.
-    :param prompt: ``login``, ``none``, ``consent``, ``select_account``.
+    :param login_hint: who will probably log in: a user name or an e-mail address.
+    :param prompt: ``login``, ``none``, ``consent``, ``select_account``, ``create``, or
+        several of them with spaces between. A value that only your provider has goes into `params`.
     :param max_age: seconds since the person last proved who they are; checked in the ID token.
     :param acr_values: wanted authentication contexts, best first.
     :param essential_acr: whether an ID token with another ``acr`` is refused.
     :param ui_locales: languages for the provider's pages, best first: ``"de en"``.
-    :param claims: single claims to ask for (OpenID Connect Core 5.5).
-    :param authorization_details: what is to be allowed, in detail (RFC 9396).
+    :param claims: single claims to ask for (OpenID Connect Core 5.5), merged over those of the
+        configuration; an essential ``acr`` or ``auth_time``, and a ``sub``, are checked.
+    :param authorization_details: what the tokens shall allow, in detail (RFC 9396).
     :param resource: the URLs of the APIs that the access token is for (RFC 8707).
+    :param assertion_claims: further claims of the client assertions of this login, of its renewals
+        and of its revocation, over those of the configuration. They are in the session cookie until
+        the login is complete, where its owner can read them.
     :param params: further authorization parameters, such as ``organization``; JSON values.
-    :raises ValueError: where ``params`` sets what the library sets, or a list is a string.
+    :raises ValueError: for a value that makes no sense, with what was found and what to write.
 
     OpenID Connect Core 3.1.2.1, RFC 8707, RFC 9396.
     """
@@ -66,14 +81,118 @@ class LoginOptions:
     claims: Mapping[str, Any] | None = None
     authorization_details: Sequence[Mapping[str, Any]] | None = None
     resource: str | Sequence[str] | None = None
+    assertion_claims: Mapping[str, Any] | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        taken = sorted(RESERVED_PARAMETERS.intersection(self.params))
-        if taken:
-            raise ValueError(f"params may not set {', '.join(taken)}: the library does")
-        if isinstance(self.scopes, str) or isinstance(self.acr_values, str):
-            raise ValueError("scopes and acr_values are lists of strings")
+        for name, check, advice in _CHECKS:
+            value = getattr(self, name)
+            if not check(value):
+                raise ValueError(f"{name} is {value!r:.80}: {advice}")
+        check_params(self.params)
+        if self.assertion_claims is not None:
+            try:
+                check_assertion_claims(self.assertion_claims)
+            except ValueError as exc:
+                raise ValueError(f"assertion_claims: {exc}") from exc
+        if self.essential_acr and not self.acr_values:
+            raise ValueError("essential_acr needs acr_values: say which")
+        if self.claims is not None:
+            check_claims(self.claims)
+
+
+def check_params(params: Mapping[str, Any]) -> None:
+    """Check further authorization parameters.
+
+    :raises ValueError: with what is wrong.
+    """
+    if not _is_object(params):
+        raise ValueError("write a dict of JSON values")
+    taken = sorted(RESERVED_PARAMETERS.intersection(params))
+    if taken:
+        raise ValueError(f"leave out {', '.join(taken)}: the library sets them itself")
+    if "claims" in params:
+        check_claims(params["claims"])
+    if not _are_resources(params.get("resource")):
+        raise ValueError(f"resource: {_RESOURCE_ADVICE}")
+
+
+def _is_text(value: object) -> bool:
+    return value is None or (isinstance(value, str) and _is_json(value))
+
+
+def _is_word(value: object) -> bool:
+    return isinstance(value, str) and value.split() == [value] and _is_json(value)
+
+
+def _are_words(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(_is_word(each) for each in value)
+
+
+def _are_scopes(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list | tuple) and _are_words(value) and "openid" in value
+    )
+
+
+def _is_prompt(value: object) -> bool:
+    if not isinstance(value, str):
+        return value is None
+    words = value.split()
+    return bool(words) and _PROMPTS.issuperset(words) and ("none" not in words or len(words) == 1)
+
+
+def _is_age(value: object) -> bool:
+    return value is None or (isinstance(value, int) and is_number(value) and value >= 0)
+
+
+def _are_details(value: object) -> bool:
+    return value is None or (
+        isinstance(value, list | tuple)
+        and all(isinstance(each, Mapping) and _is_word(each.get("type")) for each in value)
+        and _is_json(value)
+    )
+
+
+def _are_resources(value: object) -> bool:
+    several = value if isinstance(value, list | tuple) else [value]
+    return value is None or all(
+        isinstance(each, str) and _ABSOLUTE_URI.fullmatch(each) for each in several
+    )
+
+
+def _is_object(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and all(isinstance(name, str) for name in value)
+        and _is_json(value)
+    )
+
+
+def _is_json(value: object) -> bool:
+    """Whether a value can be signed: JSON without NaN, and text without half a surrogate pair."""
+    try:
+        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    except (TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+#: Each field of `LoginOptions` that is checked by itself, and what to write into it.
+_CHECKS: Sequence[tuple[str, Callable[[object], bool], str]] = (
+    ("provider", _is_text, "write a name in PARJAR_PROVIDERS"),
+    ("scopes", _are_scopes, "write a list of words with openid among them"),
+    ("login_hint", _is_text, "write a string"),
+    ("prompt", _is_prompt, "write none, or some of login, consent, select_account, create"),
+    ("max_age", _is_age, "write a whole number of seconds, 0 or more"),
+    ("acr_values", _are_words, "write a list of words"),
+    ("essential_acr", lambda value: isinstance(value, bool), "write True or False"),
+    ("ui_locales", _is_text, "write languages with spaces between"),
+    ("claims", lambda value: value is None or _is_json(value), "write a dict of JSON values"),
+    ("authorization_details", _are_details, "write a list of dicts, each with a type"),
+    ("resource", _are_resources, _RESOURCE_ADVICE),
+    ("params", _is_object, "write a dict of JSON values"),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,33 +200,49 @@ class AuthorizationRequest:
     """The parameters of one authorization request, not yet signed."""
 
     client_id: str
-    issuer: str
     parameters: Mapping[str, Any]
 
     @classmethod
     def build(
-        cls, client: ClientConfig, transaction: Transaction, options: LoginOptions
+        cls,
+        agreement: Agreement,
+        transaction: Transaction,
+        options: LoginOptions,
+        *,
+        binding: TokenBinding,
     ) -> AuthorizationRequest:
-        """Gather the parameters: the configuration's, the login's, and those that bind the answer.
+        """Build the parameters: those of the configuration, of this login, and of the transaction.
+
+        :raises LoginError: ``acr_unsupported``: the provider lists its levels, and none of those
+            that this login needs.
 
         OpenID Connect Core 3.1.2.1, RFC 7636 section 4.3.
         """
+        _check_levels(transaction.acr_values, agreement.acr_values)
+        claims, acr_values = asked_claims(
+            agreement.authorization_params,
+            options,
+            claims_parameter=agreement.claims_parameter,
+        )
         asked = {
             "login_hint": options.login_hint,
             "prompt": options.prompt,
             "max_age": options.max_age,
-            "acr_values": " ".join(options.acr_values) or None,
+            "acr_values": " ".join(acr_values) or None,
             "ui_locales": options.ui_locales,
-            "claims": _claims_parameter(options),
+            "claims": claims or None,
             "authorization_details": options.authorization_details,
-            "resource": options.resource,
-            "response_mode": client.response_mode,
+            "resource": asked_resource(agreement.authorization_params, options),
+            "response_mode": agreement.response_mode,
         }
+        free = {**agreement.authorization_params, **options.params}
+        if options.acr_values:
+            free.pop("acr_values", None)  # those of this login replace the configured ones
         parameters: dict[str, Any] = {
-            **client.authorization_params,
-            **options.params,
+            **free,
             **{name: value for name, value in asked.items() if value is not None},
-            "client_id": client.client_id,
+            **binding.parameters(),
+            "client_id": agreement.client_id,
             "response_type": "code",
             "redirect_uri": transaction.redirect_uri,
             "scope": " ".join(transaction.scopes),
@@ -116,106 +251,210 @@ class AuthorizationRequest:
             "code_challenge": transaction.code_challenge,
             "code_challenge_method": "S256",
         }
-        return cls(client_id=client.client_id, issuer=client.issuer, parameters=parameters)
+        return cls(client_id=agreement.client_id, parameters=parameters)
 
-    def as_form(self) -> dict[str, str]:
-        """The parameters of a request that goes unsigned: a form, with JSON values as text."""
-        return {
-            name: value if isinstance(value, str) else json.dumps(value)
-            for name, value in self.parameters.items()
-        }
+    def as_form(self) -> Parameters:
+        """The parameters of an unsigned request: those of a list repeated, JSON values as text.
+
+        RFC 8707 section 2, OpenID Connect Core 5.5, RFC 9396 section 2.
+        """
+        return {name: _as_text(value) for name, value in self.parameters.items()}
 
     def beside_request_object(self) -> dict[str, str]:
-        """What must stand beside an unpushed request object (OpenID Connect Core 6.1)."""
+        """The parameters that are sent beside an unpushed request object.
+
+        OpenID Connect Core 6.1.
+        """
         return {
             name: str(self.parameters[name]) for name in ("client_id", "response_type", "scope")
         }
 
 
-def _claims_parameter(options: LoginOptions) -> Mapping[str, Any] | None:
-    """The ``claims`` parameter; an essential acr goes into it (OpenID Connect Core 5.5.1.1)."""
-    if not (options.essential_acr and options.acr_values):
-        return options.claims
-    claims = dict(options.claims or {})
-    acr = {"essential": True, "values": list(options.acr_values)}
-    claims["id_token"] = {**(claims.get("id_token") or {}), "acr": acr}
-    return claims
+def _as_text(value: Any) -> str | list[str]:
+    if isinstance(value, list | tuple) and value:
+        # A list of objects, as in authorization_details, is one JSON value.
+        if not any(isinstance(each, Mapping | list | tuple) for each in value):
+            return [_as_one_text(each) for each in value]
+    return _as_one_text(value)
+
+
+def _as_one_text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _check_levels(needed: tuple[str, ...], listed: tuple[str, ...]) -> None:
+    """Refuse a level that cannot be reached: some providers would show an error of their own."""
+    if needed and listed and not set(needed).intersection(listed):
+        raise LoginError("acr_unsupported", f"needed: {list(needed)}; listed: {list(listed)}")
+
+
+def asked_claims(
+    authorization_params: Mapping[str, Any], options: LoginOptions, *, claims_parameter: bool
+) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """The ``claims`` and the ``acr_values`` of one login; a wanted acr is in only one of them.
+
+    What a provider does with both is not specified. An essential acr goes into ``claims``, because
+    only ``claims`` can say "essential", unless the provider does not support it. Any other acr goes
+    into ``claims`` only if that already has values for ``acr``.
+
+    :param claims_parameter: whether the provider supports ``claims``.
+
+    OpenID Connect Core 5.5.1.1.
+    """
+    configured = authorization_params.get("claims"), options.params.get("claims")
+    claims, wanted = merge_claims(*configured, options.claims), tuple(options.acr_values)
+    listed_before = (claims.get("id_token") or {}).get("acr") or {}
+    others = requested_values(listed_before)
+    if not wanted or not (others or (options.essential_acr and claims_parameter)):
+        return claims, wanted
+    acr = {"essential": True, "values": list(wanted)}
+    if not options.essential_acr:
+        acr = {**listed_before, "values": list(dict.fromkeys([*wanted, *others]))}
+        acr.pop("value", None)
+    return merge_claims(claims, {"id_token": {"acr": acr}}), ()
+
+
+def asked_resource(
+    authorization_params: Mapping[str, Any], options: LoginOptions
+) -> str | Sequence[str] | None:
+    """The APIs that the tokens of one login are for, as they were written (RFC 8707 section 2)."""
+    for asked in (options.resource, options.params.get("resource")):
+        if asked is not None:
+            return asked
+    configured: str | Sequence[str] | None = authorization_params.get("resource")
+    return configured
+
+
+def asked_resources(
+    authorization_params: Mapping[str, Any], options: LoginOptions
+) -> tuple[str, ...]:
+    """The same as a list, for the token requests (RFC 8707 section 2.2)."""
+    asked = asked_resource(authorization_params, options)
+    return (asked,) if isinstance(asked, str) else tuple(asked or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestObject:
-    """A signed authorization request (RFC 9101). The claims are kept to be looked at."""
+    """A signed authorization request, perhaps encrypted (RFC 9101). The claims are for signals.
+
+    :param header: of the JWS.
+    :param beside: the parameters that are sent beside it, although they are inside too.
+    """
 
     jwt: str = field(repr=False)
     alg: str
     kid: str | None
     claims: Mapping[str, Any] = field(repr=False)
+    header: Mapping[str, Any] = field(default_factory=dict)
+    beside: Parameters = field(default_factory=dict, repr=False)
 
     @classmethod
     def sign(
-        cls, request: AuthorizationRequest, *, key: SigningKey, alg: str, now: int
+        cls, request: AuthorizationRequest, signing: RequestSigning, *, now: int
     ) -> RequestObject:
-        """Sign a request, with an identifier and a time of its own.
+        """Sign a request, with a new identifier and the current time.
+
+        :param now: seconds since 1970.
 
         RFC 9101 sections 4 and 10.8, FAPI 2.0 Message Signing section 5.3.
         """
         claims = {
             "iss": request.client_id,
-            "aud": request.issuer,
-            "iat": now,
-            "nbf": now - NOT_BEFORE_TOLERANCE,
-            "exp": now + REQUEST_OBJECT_LIFETIME,
+            "aud": signing.audience,
+            "iat": now - BACKDATED,
+            "nbf": now - BACKDATED,
+            # Counted from nbf: some providers refuse more than a number of seconds between the two.
+            "exp": now - BACKDATED + signing.lifetime,
             "jti": secrets.token_urlsafe(24),
             **request.parameters,
         }
-        jwt = key.sign(claims, alg=alg, typ="oauth-authz-req+jwt")
-        return cls(jwt=jwt, alg=alg, kid=key.kid, claims=claims)
+        jwt = signing.key.sign(claims, alg=signing.alg, typ=_TYP)
+        form = request.as_form()
+        beside = {name: form[name] for name in signing.beside if name in form}
+        return cls(
+            jwt=jwt,
+            alg=signing.alg,
+            kid=signing.key.kid,
+            claims=claims,
+            header=signing.key.header(alg=signing.alg, typ=_TYP),
+            beside=beside,
+        )
 
-    @property
-    def header(self) -> Mapping[str, Any]:
-        """The JWS header as it was signed."""
-        return {"alg": self.alg, "typ": "oauth-authz-req+jwt", "kid": self.kid}
+    def encrypt(self, encryption: RequestEncryption, keys: KeySet) -> RequestObject:
+        """Encrypt the signed request for the provider.
+
+        :param keys: the provider's.
+        :raises LoginError: ``request_encryption_key``.
+
+        RFC 9101 section 5, OpenID Connect Core 10.2.
+        """
+        key = keys.encryption_key(encryption.alg)
+        return replace(self, jwt=encryption.encrypt(self.jwt, key))
+
+    def as_form(self) -> Parameters:
+        """The form to push: the request object, and only ``client_id`` beside it, and `beside`.
+
+        RFC 9126 section 3.
+        """
+        return {**self.beside, "client_id": str(self.claims["client_id"]), "request": self.jwt}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BrowserRequest:
-    """What the browser carries to the authorization endpoint."""
+class PushedRequest:
+    """A request that was pushed to the provider.
 
-    authorization_endpoint: str
-    parameters: Mapping[str, str] = field(repr=False)
+    :param request_uri: its name at the provider, to be used once; opaque.
+    :param expires_in: seconds that it can be used.
+    """
 
-    @property
-    def url(self) -> str:
-        """The URL of the redirect; the endpoint's own query is kept (RFC 6749 section 3.1)."""
-        joint = "&" if "?" in self.authorization_endpoint else "?"
-        return f"{self.authorization_endpoint}{joint}{urlencode(self.parameters)}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PushedRequest(BrowserRequest):
-    """A request that the provider holds; the browser carries ``client_id`` and ``request_uri``."""
-
+    request_uri: str = field(repr=False)
     expires_in: int
 
     @classmethod
-    def parse(
-        cls, answer: Mapping[str, Any], *, client_id: str, authorization_endpoint: str
-    ) -> PushedRequest:
-        """Read the answer to a push. The ``request_uri`` is opaque: carried, never interpreted.
+    def parse(cls, answer: Mapping[str, Any]) -> PushedRequest:
+        """Read the answer to a push.
 
         :raises ProviderUnavailable: ``push_answer``.
 
-        RFC 9126 sections 2.2 and 4.
+        RFC 9126 section 2.2.
         """
         request_uri, expires_in = answer.get("request_uri"), answer.get("expires_in")
-        if not isinstance(request_uri, str) or not 0 < len(request_uri) <= _MAX_REQUEST_URI:
-            raise ProviderUnavailable("push_answer", "request_uri is missing or not usable")
+        if not isinstance(request_uri, str) or len(request_uri) > _MAX_REQUEST_URI:
+            raise ProviderUnavailable("push_answer", "request_uri is no string, or is too long")
         if not _VISIBLE_ASCII.fullmatch(request_uri):
-            raise ProviderUnavailable("push_answer", "request_uri holds white space or controls")
-        if isinstance(expires_in, bool) or not isinstance(expires_in, int) or expires_in <= 0:
+            raise ProviderUnavailable("push_answer", "request_uri is empty, or not visible ASCII")
+        try:
+            lifetime = parse_seconds(expires_in)
+        except ValueError:
+            lifetime = 0
+        if lifetime == 0:
             raise ProviderUnavailable("push_answer", f"expires_in={str(expires_in)[:40]!r}")
-        return cls(
-            authorization_endpoint=authorization_endpoint,
-            parameters={"client_id": client_id, "request_uri": request_uri},
-            expires_in=expires_in,
-        )
+        return cls(request_uri=request_uri, expires_in=lifetime)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRedirect:
+    """The redirect of the browser to the provider.
+
+    :param endpoint: the authorization endpoint.
+    :param parameters: ``client_id`` and ``request_uri`` if the request was pushed.
+    :param request_object: the one that was pushed, for signals; None if nothing was signed.
+    """
+
+    endpoint: str
+    parameters: Parameters = field(repr=False)
+    request_object: RequestObject | None
+
+    @property
+    def url(self) -> str:
+        """The URL; the endpoint's own query is kept (RFC 6749 section 3.1)."""
+        joint = "&" if "?" in self.endpoint else "?"
+        return f"{self.endpoint}{joint}{urlencode(self.parameters, doseq=True)}"
+
+    def check_length(self) -> None:
+        """Check that the URL is one that servers accept: that of an unpushed request may be long.
+
+        :raises LoginError: ``request_too_long``.
+        """
+        if len(self.url) > MAX_UNPUSHED_URL:
+            raise LoginError("request_too_long", f"{len(self.url)} characters")

@@ -1,4 +1,4 @@
-"""What an API asks for when a token is good, and the login behind it is not good enough."""
+"""The challenges of an API: it asks for a stronger login, or does not accept the token."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ from dataclasses import dataclass
 
 _MAX_HEADER = 4096
 _MAX_VALUES = 10
+# A quoted string, also one that is not closed: nothing in it is read as a part of the header.
+_QUOTED = r'"(?:[^"\\]|\\.?)*"?'
+_ELEMENT = re.compile(rf'(?:[^,"]|{_QUOTED})+', re.DOTALL)
+# The first word of an element, unless it is the name of a parameter.
+_SCHEME = re.compile(r"\s*([\w!#$%&'*+.^`|~-]+)(?:\s+(?![\s=])|\s*$)", re.ASCII)
 _PARAMETER = re.compile(
-    r'(?<![\w-])([A-Za-z_]{1,32})\s*=\s*(?:"((?:[^"\\]|\\.){0,1024})"|([^\s,"]{1,1024}))'
+    rf'(?<![\w-])([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s"]+))|{_QUOTED}', re.DOTALL
 )
-_NEXT_SCHEME = re.compile(r"(?:^|,)\s*(?:Bearer|DPoP)\s+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepUpChallenge:
-    """The stronger, or fresher, login that an API wants.
+    """The stronger or more recent login that an API asks for.
 
-    :param acr_values: one of these, best first; empty where only the age counts.
-    :param max_age: seconds that the sign-in may be old.
+    :param acr_values: any of these will do, best first; empty if only the age counts.
+    :param max_age: seconds since the person signed in, at most; None for any age.
 
     RFC 9470 section 3.
     """
@@ -28,12 +32,8 @@ class StepUpChallenge:
 
     @classmethod
     def parse(cls, header: str) -> StepUpChallenge | None:
-        """Read a ``WWW-Authenticate`` header; None where it asks for no stronger login."""
-        for challenge in _NEXT_SCHEME.split(header[:_MAX_HEADER])[1:]:
-            parameters = {
-                name.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain
-                for name, quoted, plain in _PARAMETER.findall(challenge)
-            }
+        """Read a ``WWW-Authenticate`` header; None if it asks for no other login."""
+        for parameters in _challenges(header):
             if parameters.get("error") != "insufficient_user_authentication":
                 continue
             max_age = parameters.get("max_age", "")
@@ -42,3 +42,43 @@ class StepUpChallenge:
                 max_age=int(max_age) if re.fullmatch(r"[0-9]{1,9}", max_age) else None,
             )
         return None
+
+
+def is_invalid_token(header: str) -> bool:
+    """Whether a ``WWW-Authenticate`` header says that the token has expired, or was revoked.
+
+    RFC 6750 section 3.1.
+    """
+    return any(each.get("error") == "invalid_token" for each in _challenges(header))
+
+
+def is_use_dpop_nonce(header: str) -> bool:
+    """Whether a ``WWW-Authenticate`` header asks for a proof with the nonce that came with it.
+
+    RFC 9449 section 9.
+    """
+    return any(each.get("error") == "use_dpop_nonce" for each in _challenges(header))
+
+
+def _challenges(header: str) -> list[dict[str, str]]:
+    """The parameters of each challenge for a token, by their names in lower case.
+
+    Commas separate challenges, and also the parameters of each. So an element that begins with a
+    word of its own begins a challenge, and any other element belongs to the one before it.
+
+    RFC 9110 section 11.6.1.
+    """
+    challenges: list[dict[str, str]] = []
+    current: dict[str, str] = {}  # before the first scheme, and for other schemes: not kept
+    for element in _ELEMENT.findall(header[:_MAX_HEADER]):
+        scheme = _SCHEME.match(element)
+        if scheme is not None:
+            current = {}
+            if scheme[1].lower() in ("bearer", "dpop"):
+                challenges.append(current)
+        current.update(
+            (name.lower(), re.sub(r"\\(.)", r"\1", quoted) or plain)
+            for name, quoted, plain in _PARAMETER.findall(element)
+            if name
+        )
+    return challenges

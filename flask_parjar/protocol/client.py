@@ -1,12 +1,14 @@
-"""What we registered at a provider: one client, as the configuration describes it."""
+"""The configuration of one client at a provider."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .keys import SigningKey
+from .jwe import DecryptionKey, Encryption, published_keys
+from .keys import PublicKey, SigningKey
+from .request_level import DEFAULT_LEVEL, REQUEST_LEVELS, RequestLevel
 
 CLIENT_AUTHS = (
     "private_key_jwt",
@@ -16,8 +18,8 @@ CLIENT_AUTHS = (
     "none",
 )
 
-#: The ways a browser brings an answer back to a server (OAuth 2.0 Multiple Response Types; Form
-#: Post Response Mode).
+#: The response modes in which a browser brings an answer to a server (OAuth 2.0 Multiple Response
+#: Types; Form Post Response Mode).
 RESPONSE_MODES_OF_THE_BROWSER = ("query", "form_post")
 
 
@@ -30,28 +32,49 @@ class ClientConfig:
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
     client_auth: str | None = None
+    client_assertion: Callable[[], str] | None = field(default=None, repr=False)
+    request: str = DEFAULT_LEVEL
+    request_audience: str = "issuer"
+    request_lifetime: int = 600
+    request_beside: tuple[str, ...] = ()
+    http_headers: Callable[[], Mapping[str, str]] | None = None
     assertion_audience: str = "issuer"
+    assertion_typ: str = "JWT"
+    assertion_claims: Callable[[], Mapping[str, Any]] | None = None
     signing_keys: tuple[SigningKey, ...] = ()
     secret_key: SigningKey | None = None
     assertion_keys: tuple[SigningKey, ...] = ()
+    key_headers: tuple[str, ...] = ("kid",)
     signing_alg: str | None = None
     id_token_algs: tuple[str, ...] | None = None
+    encryption_keys: tuple[DecryptionKey, ...] = ()
+    id_token_encryption: Encryption | None = None
+    userinfo_encryption: Encryption | None = None
+    request_encryption_alg: str | None = None
+    request_encryption_enc: str | None = None
     scopes: tuple[str, ...] = ("openid", "profile", "email")
     userinfo: bool = False
     authorization_params: Mapping[str, Any] = field(default_factory=dict)
     response_mode: str | None = None
     redirect_uri: str | None = None
     post_logout_redirect_uri: str | None = None
+    dpop: bool = False
+    dpop_at_par: bool = True
+    provider_logout: bool = True
+    end_session_url: str | None = None
     metadata: Mapping[str, Any] | None = None
     trusted_audiences: tuple[str, ...] = ()
     clock_skew: int = 60
     insecure_http: bool = False
-    insecure_unsigned_request: bool = False
-    insecure_unpushed_request: bool = False
+
+    @property
+    def request_level(self) -> RequestLevel:
+        """The level of `request`."""
+        return REQUEST_LEVELS[self.request]
 
     @property
     def possible_client_auths(self) -> tuple[str, ...]:
-        """The methods that what we hold allows, best first; the configured one alone if named."""
+        """The methods that our keys and secrets allow, best first; or only the configured one."""
         if self.client_auth is not None:
             return (self.client_auth,)
         if self.client_secret is not None:
@@ -59,13 +82,47 @@ class ClientConfig:
         return ("private_key_jwt",)
 
     def assertion_key(self, method: str) -> SigningKey | None:
-        """The key that signs our client assertions under a method, or None where it has none."""
+        """The key that signs client assertions in a method; None if the method has no assertion."""
+        if method == "private_key_jwt" and self.client_assertion is not None:
+            return None  # somebody else signs them
         if method == "private_key_jwt":
             return (self.assertion_keys or self.signing_keys)[0]
         return self.secret_key if method == "client_secret_jwt" else None
 
     @property
-    def public_jwks(self) -> list[Mapping[str, Any]]:
-        """Our public keys, as the provider should know them (RFC 7517)."""
-        by_kid = {key.kid: key.public_jwk for key in self.signing_keys + self.assertion_keys}
-        return list(by_kid.values())
+    def first_assertion_key(self) -> SigningKey | None:
+        """The key of client assertions if the best of our methods has them."""
+        return self.assertion_key(self.possible_client_auths[0])
+
+    @property
+    def own_keys(self) -> tuple[PublicKey, ...]:
+        """Our keys that the provider needs, to verify our signatures and to encrypt for us.
+
+        Shared secrets are not among them.
+        """
+        registered = (self.id_token_encryption, self.userinfo_encryption)
+        algs = [each.alg for each in registered if each is not None]
+        return (
+            *self.signing_keys,
+            *self.assertion_keys,
+            *published_keys(self.encryption_keys, algs),
+        )
+
+    @property
+    def public_jwks(self) -> list[dict[str, Any]]:
+        """The public halves of `own_keys`."""
+        return merge_public_keys(self.own_keys)
+
+
+def merge_public_keys(keys: Iterable[PublicKey]) -> list[dict[str, Any]]:
+    """The public keys as one JWK Set has them, each once (RFC 7517 section 5).
+
+    A key that signs with several algorithms has no ``alg``. Two different keys do not have the
+    same ``kid``: the configuration was checked for that.
+    """
+    merged: dict[str | None, dict[str, Any]] = {}
+    for key in keys:
+        published = merged.setdefault(key.kid, dict(key.public_jwk))
+        if published.get("alg") != key.public_jwk.get("alg"):
+            published.pop("alg", None)
+    return list(merged.values())

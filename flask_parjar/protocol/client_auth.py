@@ -1,69 +1,195 @@
-"""How a client proves to an endpoint who it is."""
+"""Client authentication at the provider's endpoints. Each method is a `Proof`."""
 
 from __future__ import annotations
 
 import base64
+import json
+import re
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 from urllib.parse import quote_plus
 
-from .client import ClientConfig
-from .keys import SigningKey
-from .metadata import Agreement
+from ..errors import ProviderUnavailable
+from .keys import BACKDATED, SigningKey
+from .outbound import Answer, Outbound, Proof
 
 ASSERTION_LIFETIME = 60
+ASSERTION_TYPS = ("JWT", "client-authentication+jwt")  # the second: draft-ietf-oauth-rfc7523bis
+#: Claims of every assertion, which further claims do not replace.
+_OWN_CLAIMS = frozenset("iss sub aud jti iat nbf exp".split())
+_JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClientAuthentication:
-    """What one request carries to authenticate the client: form fields, and perhaps a header."""
+class PublicClient:
+    """``none``: the client sends its ``client_id`` and proves nothing."""
 
-    form: Mapping[str, str] = field(repr=False)
-    authorization: str | None = field(default=None, repr=False)
+    client_id: str
+
+    def apply(self, outbound: Outbound, *, now: int) -> Outbound:
+        """See `Proof.apply`."""
+        return outbound.with_fields({"client_id": self.client_id})
+
+    def learn(self, answer: Answer) -> bool:
+        """See `Proof.learn`: an answer changes nothing."""
+        return False
 
 
-def authenticate_client(
-    client: ClientConfig,
-    agreement: Agreement,
-    *,
-    key: SigningKey | None,
-    endpoint: str,
-    now: int,
-) -> ClientAuthentication:
-    """Make a fresh authentication for one request to one endpoint; never use one twice.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretInHeader:
+    """``client_secret_basic`` (RFC 6749 section 2.3.1).
 
-    :param key: the client's key for the agreed method, None where that has none.
-    :param endpoint: the URL that will be called.
-
-    RFC 6749 section 2.3.1, RFC 7523 section 2.2, OpenID Connect Core 9, FAPI 2.0 section 5.3.3.1.
+    It adds no ``client_id`` to the form: that is for clients that do not authenticate (section
+    4.1.3), and some providers take it for a second method. In a pushed request the form has one of
+    its own, because there it is a parameter of the request (RFC 9126 section 2.1).
     """
-    method, client_id = agreement.client_auth, client.client_id
-    if key is not None and agreement.client_assertion_alg is not None:
-        audience = client.issuer if client.assertion_audience == "issuer" else endpoint
-        claims = {
-            "iss": client_id,
-            "sub": client_id,
-            "aud": audience,
-            "jti": secrets.token_urlsafe(24),
-            "iat": now,
-            "exp": now + ASSERTION_LIFETIME,
-        }
-        assertion = key.sign(claims, alg=agreement.client_assertion_alg)
-        return ClientAuthentication(
-            form={
-                "client_id": client_id,
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def apply(self, outbound: Outbound, *, now: int) -> Outbound:
+        """See `Proof.apply`."""
+        # Both are form-encoded first, so that a colon in the id cannot be taken for the separator.
+        pair = f"{quote_plus(self.client_id)}:{quote_plus(self.client_secret)}".encode()
+        basic = "Basic " + base64.b64encode(pair).decode()
+        return outbound.with_header("Authorization", basic)
+
+    def learn(self, answer: Answer) -> bool:
+        """See `Proof.learn`: an answer changes nothing."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretInBody:
+    """``client_secret_post`` (RFC 6749 section 2.3.1)."""
+
+    client_id: str
+    client_secret: str = field(repr=False)
+
+    def apply(self, outbound: Outbound, *, now: int) -> Outbound:
+        """See `Proof.apply`."""
+        return outbound.with_fields(
+            {"client_id": self.client_id, "client_secret": self.client_secret}
+        )
+
+    def learn(self, answer: Answer) -> bool:
+        """See `Proof.learn`: an answer changes nothing."""
+        return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenAssertion:
+    """``private_key_jwt`` with an assertion that somebody else signs, such as a Kubernetes cluster.
+
+    :param read: gives the assertion; called for each request.
+
+    RFC 7523 section 2.2.
+    """
+
+    client_id: str
+    read: Callable[[], object]
+
+    def apply(self, outbound: Outbound, *, now: int) -> Outbound:
+        """See `Proof.apply`.
+
+        :raises ProviderUnavailable: ``client_assertion_missing``.
+        """
+        try:
+            assertion = self.read()
+        except Exception as exc:  # of a file, or of the app's function: any
+            raise ProviderUnavailable("client_assertion_missing", type(exc).__name__) from exc
+        if not isinstance(assertion, str) or not _JWT.fullmatch(assertion.strip()):
+            raise ProviderUnavailable("client_assertion_missing", "it is no JWT")
+        return outbound.with_fields(
+            {
+                "client_id": self.client_id,
                 "client_assertion_type": JWT_BEARER,
-                "client_assertion": assertion,
+                "client_assertion": assertion.strip(),
             }
         )
-    secret = client.client_secret or ""
-    if method == "client_secret_basic":
-        # Both are form-encoded first, so that a colon in the id stays unambiguous.
-        pair = f"{quote_plus(client_id)}:{quote_plus(secret)}".encode("ascii")
-        basic = "Basic " + base64.b64encode(pair).decode("ascii")
-        return ClientAuthentication(form={"client_id": client_id}, authorization=basic)
-    if method == "client_secret_post":
-        return ClientAuthentication(form={"client_id": client_id, "client_secret": secret})
-    return ClientAuthentication(form={"client_id": client_id})
+
+    def learn(self, answer: Answer) -> bool:
+        """See `Proof.learn`: an answer changes nothing."""
+        return False
+
+
+def check_assertion_claims(claims: object) -> None:
+    """Check further claims of client assertions.
+
+    :raises ValueError: with what is wrong.
+    """
+    if not isinstance(claims, Mapping) or not all(isinstance(name, str) for name in claims):
+        raise ValueError("write a dict of JSON values, or a function that returns one")
+    if taken := sorted(_OWN_CLAIMS.intersection(claims)):
+        raise ValueError(f"leave out {', '.join(taken)}: the library sets them itself")
+    try:
+        json.dumps(claims, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ValueError("write a dict of JSON values, or a function that returns one") from exc
+
+
+def with_claims(client_auth: Proof, claims: Mapping[str, Any]) -> Proof:
+    """The client authentication of one login.
+
+    :param claims: further claims of its assertions.
+    :raises ValueError: there are some, and no assertion of ours to be in.
+    """
+    if not claims:
+        return client_auth
+    if not isinstance(client_auth, ClientAssertion):
+        raise ValueError("assertion_claims: this client authenticates without an assertion of ours")
+    return replace(client_auth, login_claims=claims)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientAssertion:
+    """``private_key_jwt`` or ``client_secret_jwt``: a new JWT for each request.
+
+    :param audience: its ``aud``; None for the URL of the endpoint that is called.
+    :param typ: the ``typ`` of its header.
+    :param further_claims: gives further claims; called for each assertion.
+    :param login_claims: further claims of one login, over those.
+
+    RFC 7523 section 2.2, OpenID Connect Core 9, FAPI 2.0 section 5.3.3.1.
+    """
+
+    client_id: str
+    key: SigningKey = field(repr=False)
+    alg: str
+    audience: str | None
+    typ: str
+    further_claims: Callable[[], Mapping[str, Any]] | None = None
+    login_claims: Mapping[str, Any] = field(default_factory=dict)
+
+    def apply(self, outbound: Outbound, *, now: int) -> Outbound:
+        """See `Proof.apply`.
+
+        :raises ValueError: the further claims are none; and what their function raises.
+        """
+        further = {} if self.further_claims is None else self.further_claims()
+        check_assertion_claims(further)
+        claims = {
+            **further,
+            **self.login_claims,
+            "iss": self.client_id,
+            "sub": self.client_id,
+            "aud": outbound.url if self.audience is None else self.audience,
+            "jti": secrets.token_urlsafe(24),
+            "iat": now - BACKDATED,
+            "nbf": now - BACKDATED,
+            "exp": now + ASSERTION_LIFETIME,
+        }
+        return outbound.with_fields(
+            {
+                "client_id": self.client_id,
+                "client_assertion_type": JWT_BEARER,
+                "client_assertion": self.key.sign(claims, alg=self.alg, typ=self.typ),
+            }
+        )
+
+    def learn(self, answer: Answer) -> bool:
+        """See `Proof.learn`: an answer changes nothing."""
+        return False

@@ -1,8 +1,9 @@
-"""Text from a stranger, read strictly: base64url with one spelling, JSON with one meaning."""
+"""Strict parsers for untrusted text: base64url with one spelling, JSON with one meaning."""
 
 from __future__ import annotations
 
 import base64
+import codecs
 import json
 import math
 import re
@@ -11,15 +12,16 @@ from typing import Any, NoReturn, TypeGuard
 MAX_DEPTH = 32
 
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*", re.ASCII)
+_DIGITS = re.compile(r"[0-9]{1,9}")
 
 
 def b64encode(value: bytes) -> str:
     """Encode as base64url without padding (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(value).rstrip(b"=").decode("ascii")
+    return base64.urlsafe_b64encode(value).rstrip(b"=").decode()
 
 
 def b64decode(text: str) -> bytes:
-    """Decode base64url without padding, and only its one canonical spelling.
+    """Decode base64url without padding, in its canonical spelling only.
 
     :raises ValueError: for any other character, padding, or left-over bits.
     """
@@ -57,28 +59,32 @@ _decoder = json.JSONDecoder(
 
 
 def parse_json_object(text: bytes) -> dict[str, Any]:
-    """Read one JSON object (RFC 8259), stricter than Python does.
+    """Read one JSON object, more strictly than Python does.
 
     A repeated member, ``NaN``, ``Infinity``, a number beyond a float, more than `MAX_DEPTH` levels,
-    half a surrogate pair, and text that is not UTF-8 are refused: two readers must never see two
-    things (RFC 8725 section 2.4, RFC 7493 section 2).
+    half a surrogate pair, and text that is not UTF-8 are refused: two parsers must never read two
+    different values.
 
     :raises ValueError: with the reason.
+
+    RFC 8259, RFC 8725 section 2.4, RFC 7493 section 2.
     """
+    if text.startswith(codecs.BOM_UTF8):  # otherwise the reason would name an invisible character
+        raise ValueError("it begins with a byte order mark")
     try:
-        value = _decoder.decode(text.decode("utf-8"))
+        value = _decoder.decode(text.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("not a JSON object")
     _check_depth(value)
-    if b"\\u" in text:  # half a pair can only have been written as an escape
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
+    if b"\\u" in text:  # in valid UTF-8, half a surrogate pair can only be written as an escape
+        json.dumps(value, ensure_ascii=False).encode()
     return value
 
 
 def _check_depth(value: dict[str, Any]) -> None:
-    """Bound the levels, so that whoever prints or walks a value meets no RecursionError."""
+    """Limit the levels, so that code that walks or prints the value gets no RecursionError."""
     level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         level = [
@@ -92,8 +98,29 @@ def _check_depth(value: dict[str, Any]) -> None:
     raise ValueError("nested too deeply")
 
 
+def parse_seconds(value: object) -> int:
+    """Read a duration in seconds, as a number or, from less careful servers, as digits in a string.
+
+    :raises ValueError: for anything else, and for a negative number.
+    """
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
+        return int(value)
+    if not is_number(value) or value < 0:
+        raise ValueError("no number of seconds")
+    return int(value)
+
+
+def printable_text(text: str, *, at_most: int) -> str:
+    """Cut an untrusted text, and replace each character that is not printable with a space.
+
+    Control characters that turn the direction of the text (Unicode Technical Report 36 section 2.5)
+    would act on the text of the page around it, however it is escaped.
+    """
+    return "".join(each if each.isprintable() else " " for each in text[:at_most])
+
+
 def is_number(value: object) -> TypeGuard[float]:
-    """Say whether a JSON value is a number of a sensible size, and no boolean and no string."""
+    """Say whether a JSON value is a number of a sensible size; booleans are not."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return -1e15 < value < 1e15  # false for NaN, and for integers that are no time
+    return -1e15 < value < 1e15  # False for NaN, and for integers too large for a time

@@ -1,4 +1,4 @@
-"""Who is logged in, in the app's words."""
+"""Who is logged in, as the app sees it."""
 
 from __future__ import annotations
 
@@ -7,21 +7,27 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .encoding import is_number
+from .id_token import IDTokenClaims
+from .userinfo import UserInfo
 
-#: Claims that prove a token and say nothing of a person.
+#: Claims that belong to the token and say nothing about the person.
 _PROOF_ONLY = frozenset("iss aud azp exp iat nbf nonce at_hash c_hash s_hash jti rat".split())
+
+#: Claims that are read only from the ID token, never from userinfo: how strong and how recent a
+#: login is must be proved by the token that was made for it.
+ID_TOKEN_ALONE = _PROOF_ONLY | {"acr", "amr", "auth_time", "sid"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """A person at a provider. The account key is (``issuer``, ``subject``), and never an e-mail.
+    """A person at a provider. The account key is (``issuer``, ``subject``), never the e-mail.
 
-    Truthy when somebody is logged in.
+    Truthy if a person is logged in.
 
-    :param subject: the ``sub``: unique at this issuer, and at no other.
+    :param subject: the ``sub``: unique at this issuer only.
     :param provider: the name in PARJAR_PROVIDERS, or ``default``.
-    :param claims: what the provider says of the person, proved at login.
-    :param scopes: what the login was granted.
+    :param claims: what the provider says about the person, verified at login.
+    :param scopes: the scopes that the login was granted.
     :param user: the app's own user, where ``@parjar.user_loader`` gives one.
     """
 
@@ -34,16 +40,30 @@ class Identity:
 
     @classmethod
     def from_claims(
-        cls, claims: Mapping[str, Any], *, issuer: str, provider: str, scopes: tuple[str, ...]
+        cls,
+        id_token: IDTokenClaims,
+        userinfo: UserInfo | None = None,
+        *,
+        issuer: str,
+        provider: str,
+        scopes: tuple[str, ...],
     ) -> Identity:
-        """Keep what is said of the person; leave what only proved the token."""
-        kept = {name: value for name, value in claims.items() if name not in _PROOF_ONLY}
-        subject = kept.pop("sub")
+        """Keep the claims about the person, without those that only belong to the token.
+
+        How and when the person signed in (``acr``, ``amr``, ``auth_time``, ``sid``) is read only
+        from the ID token. If any other claim is in both, the ID token's value counts.
+        """
+        said = {} if userinfo is None else userinfo.claims
+        claims = {name: value for name, value in said.items() if name not in ID_TOKEN_ALONE}
+        claims.update(
+            (name, value) for name, value in id_token.claims.items() if name not in _PROOF_ONLY
+        )
+        del claims["sub"]  # it is `subject`; an ID token always has it
         return cls(
             issuer=issuer,
-            subject=subject,
+            subject=id_token.subject,
             provider=provider,
-            claims=kept,
+            claims=claims,
             scopes=frozenset(scopes),
         )
 
@@ -56,7 +76,7 @@ class Identity:
 
     @property
     def is_authenticated(self) -> bool:
-        """Whether somebody is logged in."""
+        """Whether a person is logged in."""
         return bool(self)
 
     @property
@@ -96,5 +116,5 @@ class Identity:
         return value if isinstance(value, str) else None
 
 
-#: Nobody.
-NOBODY = Identity()
+#: The identity where no one is logged in.
+ANONYMOUS = Identity()

@@ -1,13 +1,13 @@
-"""Signed tokens from a stranger: what a header may say, and the proof of a signature.
+"""Signed tokens: the rules for their header, and the verification of the signature.
 
-The compact form is taken apart here, by the letter of RFC 7515, because what a token may hold in
-its header is policy, and policy is ours; joserfc does the cryptography.
+The compact form is parsed here, exactly as in RFC 7515, because we decide what the header of a
+token may have. joserfc does the cryptography.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from joserfc.errors import JoseError
@@ -15,26 +15,32 @@ from joserfc.jws import JWSRegistry
 
 from ..errors import TokenRejected
 from .encoding import b64decode, parse_json_object
-from .keys import KeySet
+from .key_set import KeySet
 
 MAX_TOKEN_LENGTH = 32 * 1024
 
-# Members of a header that would let a token choose its own key or its own rules (RFC 8725 3.10).
-_FORBIDDEN_HEADERS = ("crit", "b64", "jku", "jwk", "x5u", "x5c", "enc", "zip")
+# Members of a header that change how a token is read (RFC 7515 section 4.1.11, RFC 7797, RFC 7516).
+# Members that name a key (jku, jwk, x5u, x5c) are allowed and never read: the key is the published
+# one with the token's kid (RFC 8725 section 3.10).
+_FORBIDDEN_HEADERS = ("crit", "b64", "enc", "zip")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
-    """A JWT whose signature is proved; nothing is said yet of its claims."""
+    """A JWT whose signature is verified.
+
+    :param jws: the token as it came, for an ``id_token_hint``.
+    """
 
     header: Mapping[str, Any]
     claims: Mapping[str, Any]
+    jws: str = field(repr=False)
 
 
 def verify_token(
     token: str, *, keys: KeySet, expected_algs: Sequence[str], expected_typs: Sequence[str | None]
 ) -> VerifiedToken:
-    """Prove the signature of a compact JWS and read its claims, in that order.
+    """Verify the signature of a compact JWS, then read its claims.
 
     :param expected_algs: the allow-list; the token's header only chooses among them.
     :param expected_typs: the values of ``typ`` that this kind of token may have, in lower case and
@@ -64,11 +70,11 @@ def verify_token(
         raise TokenRejected("token_signature", type(exc).__name__) from exc
     if not genuine:
         raise TokenRejected("token_signature", f"kid={kid!r:.80} alg={alg}")
-    return VerifiedToken(header=header, claims=_parse_part(parts[1], "payload"))
+    return VerifiedToken(header=header, claims=_parse_part(parts[1], "payload"), jws=token)
 
 
 def read_claims(token: str) -> Mapping[str, Any]:
-    """Read the claims of a token that was proved before, and has been in our keeping since."""
+    """Read the claims of a token that was verified before, and kept by us since."""
     return _parse_part(token.split(".")[1], "payload")
 
 

@@ -1,42 +1,85 @@
-"""Keys: ours to sign with, and a provider's to verify with. Knows joserfc, as jws.py does."""
+"""Our own keys: how they are imported, and those that sign request objects and assertions."""
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, runtime_checkable
 
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import ECKey, JWKRegistry, Key, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
-from ..errors import TokenRejected
+from ..errors import ProviderUnavailable
 from .algorithms import ALGORITHMS
+from .certificates import certificate_members, check_certificates, split_certificates
 from .encoding import b64decode, b64encode, parse_json_object
 
-MAX_KEYS = 50
+#: Seconds that ``iat`` and ``nbf`` of request objects and client assertions are back. Some
+#: providers have no tolerance and refuse a JWT that was issued in their next second, and our clock
+#: may be a little ahead of theirs.
+BACKDATED = 10
+
 MIN_RSA_BITS = 2048
-MAX_RSA_BITS = 8192  # a longer one serves nobody, and each verification would take a second
+MAX_RSA_BITS = 8192  # a longer one is no safer in practice, and a verification takes a second
 
-#: What of a key of ours is published: a list, so that no unknown member slips out with it.
-_PUBLISHED = frozenset("kty kid alg crv x y n e x5u x5c x5t x5t#S256".split())
+#: Members of a JWS header that can name a key.
+KEY_HEADERS = ("kid", "x5t#S256", "x5t", "x5c")
 
-#: What a key of ours signs with where the provider's metadata lists nothing.
-_UNLISTED = {
-    "RSA": "RS256",
-    "P-256": "ES256",
-    "P-384": "ES384",
-    "P-521": "ES512",
-    "Ed25519": "EdDSA",
-    "oct": "HS256",
-}
+#: The members that make a public key (RFC 7638 section 3.2).
+_KEY_MATERIAL = ("kty", "crv", "x", "y", "n", "e")
+
+#: The members of our keys that are published: an allow-list, so that no private member can be.
+PUBLISHED_MEMBERS = frozenset("kty kid alg crv x y n e x5u x5c x5t x5t#S256".split())
+
+
+class PublicKey(Protocol):
+    """One of our keys as it is published."""
+
+    @property
+    def kid(self) -> str | None: ...
+
+    @property
+    def public_jwk(self) -> Mapping[str, Any]: ...
+
+
+def is_same_key(one: PublicKey, other: PublicKey) -> bool:
+    """Whether two keys are the same, perhaps with other names and uses (RFC 7638 section 3)."""
+    return all(one.public_jwk.get(k) == other.public_jwk.get(k) for k in _KEY_MATERIAL)
+
+
+@runtime_checkable
+class Signer(Protocol):
+    """A private key that lies elsewhere: in a key management service or a hardware module.
+
+    ``sign`` returns the signature of JWS: for EC the raw R and S (RFC 7518 section 3.4). It may
+    raise any error. Its time-out is its own.
+    """
+
+    @property
+    def public_jwk(self) -> Mapping[str, Any]:
+        """The public key as a JWK (RFC 7517)."""
+        ...
+
+    @property
+    def alg(self) -> str:
+        """The only algorithm that it signs with (RFC 7518 section 3.1)."""
+        ...
+
+    def sign(self, data: bytes) -> bytes:
+        """Sign bytes."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """A private key of ours (or a shared secret), ready to sign: imported once, at start."""
+    """One of our private keys, or a shared secret: imported once, at start.
+
+    :param named_by: the members of a JWS header that name the key: see `KEY_HEADERS`.
+    :param signer: makes the signatures where the private key lies elsewhere.
+    """
 
     kid: str | None
     kty: str
@@ -44,6 +87,8 @@ class SigningKey:
     alg: str | None
     public_jwk: Mapping[str, Any]
     _key: Key = field(repr=False)
+    named_by: tuple[str, ...] = ("kid",)
+    signer: Signer | None = field(default=None, repr=False)
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -56,71 +101,132 @@ class SigningKey:
             if needs.kty == self.kty and needs.crv in (None, self.crv)
         )
 
-    def negotiate(self, listed: Sequence[str] | None, pinned: str | None) -> str | None:
-        """Choose the algorithm for a provider, or None where there is no agreement.
+    def negotiate(
+        self,
+        listed: Sequence[str] | None,
+        pinned: str | None,
+        *,
+        unlisted: Mapping[str, str],
+    ) -> str | None:
+        """Choose the algorithm for a provider; None if there is no common one.
 
-        :param listed: what the provider's metadata lists, None where it is silent.
-        :param pinned: what our configuration names.
+        :param listed: the list in the provider's metadata; None if it has none.
+        :param pinned: the algorithm in our configuration.
+        :param unlisted: the algorithm to use without a list, by curve or key type.
         """
         if pinned is not None:
             fits = pinned in self.algorithms and (listed is None or pinned in listed)
             return pinned if fits else None
         if listed is None:
-            unlisted = _UNLISTED[self.crv or self.kty]
-            return unlisted if unlisted in self.algorithms else self.alg
+            usual = unlisted[self.crv or self.kty]
+            return usual if usual in self.algorithms else self.alg
         return next((name for name in self.algorithms if name in listed), None)
+
+    def with_headers(self, names: tuple[str, ...]) -> SigningKey:
+        """The same key, named by other members of the header.
+
+        :raises ValueError: it has none of that name, or its certificate is that of another key.
+        """
+        if chain := self.public_jwk.get("x5c"):
+            check_certificates(chain, self._key.public_key)
+        known = {"kid": self.kid, **certificate_members(self.public_jwk)}
+        for name in names:
+            if known.get(name) is None:
+                raise ValueError(
+                    f"the key has no {name}: put its certificate beside it in the PEM, or write "
+                    "x5c into the JWK"
+                )
+        published = {name: known[name] for name in names}
+        return replace(self, named_by=names, public_jwk={**self.public_jwk, **published})
+
+    def header(self, *, alg: str, typ: str | None = None) -> Mapping[str, Any]:
+        """The header of a JWS that this key signs (RFC 7515 section 4.1)."""
+        header: dict[str, Any] = {"alg": alg, "typ": typ}
+        header.update((name, self.public_jwk.get(name)) for name in self.named_by)
+        return {name: value for name, value in header.items() if value is not None}
 
     def sign(self, claims: Mapping[str, Any], *, alg: str, typ: str | None = None) -> str:
         """Sign claims as a compact JWS (RFC 7515 section 7.1).
 
         :param alg: one of `algorithms`, as negotiated.
         :param typ: the header's ``typ`` (RFC 8725 section 3.11).
+        :raises ProviderUnavailable: ``signer_failed``.
         """
-        header = {"alg": alg}
-        if typ is not None:
-            header["typ"] = typ
-        if self.kid is not None:
-            header["kid"] = self.kid
+        header = self.header(alg=alg, typ=typ)
         signing_input = f"{_encode_json(header)}.{_encode_json(claims)}"
-        # The registry's own look-up would warn at each use of "EdDSA"; the table above has decided.
-        signature = JWSRegistry.algorithms[alg].sign(signing_input.encode("ascii"), self._key)
+        signature = self._signature(signing_input.encode(), alg)
         return f"{signing_input}.{b64encode(signature)}"
+
+    def _signature(self, data: bytes, alg: str) -> bytes:
+        # Not by the registry's own look-up, which warns at each use of "EdDSA". `ALGORITHMS` has
+        # decided already which algorithms are used.
+        algorithm = JWSRegistry.algorithms[alg]
+        if self.signer is None:
+            return bytes(algorithm.sign(data, self._key))
+        try:
+            signature = self.signer.sign(data)
+            # Verified here: else the provider would only say that our key is not known.
+            genuine = algorithm.verify(data, signature, self._key)
+        except Exception as exc:  # of the app's object: any
+            raise ProviderUnavailable("signer_failed", type(exc).__name__) from exc
+        if not genuine:
+            raise ProviderUnavailable("signer_failed", f"no {alg} signature of its public_jwk")
+        return signature
 
 
 def _encode_json(value: Mapping[str, Any]) -> str:
-    return b64encode(json.dumps(value, separators=(",", ":")).encode("utf-8"))
+    return b64encode(json.dumps(value, separators=(",", ":")).encode())
 
 
 def parse_signing_keys(value: str | Mapping[str, Any]) -> tuple[SigningKey, ...]:
     """Import our keys: PEM text (PKCS#8, PKCS#1, SEC1), a JWK, or a JWK Set.
 
-    :returns: the first is private and signs; the public halves of all are published.
+    :returns: the first is private and signs, and public keys are last; the public halves of all are
+        published.
     :raises ValueError: with what was found and what is needed.
     """
-    if isinstance(value, str):
-        text = value.strip()
-        if text.startswith("{"):
-            return parse_signing_keys(parse_json_object(text.encode("utf-8")))
-        return _private_first([_import_pem(text)])
-    if "keys" not in value:
-        return _private_first([_import_jwk(value)])
-    listed = value["keys"]
-    if not isinstance(listed, list) or not all(isinstance(jwk, Mapping) for jwk in listed):
-        raise ValueError("the member keys of a JWK Set is a list of JWKs")
-    return _private_first([_import_jwk(jwk) for jwk in listed])
-
-
-def _private_first(keys: Sequence[Key]) -> tuple[SigningKey, ...]:
-    """The keys in order, those that cannot sign at the end: they are published, and no more."""
+    keys = import_keys(value)
     if not any(key.is_private for key in keys):
         raise ValueError("there is no private key in it (a JWK has one in its member d)")
     return tuple(_signing_key(key) for key in sorted(keys, key=lambda each: not each.is_private))
 
 
+def import_keys(value: str | Mapping[str, Any]) -> list[Key]:
+    """Import keys in their order: PEM text (PKCS#8, PKCS#1, SEC1), a JWK, or a JWK Set.
+
+    :raises ValueError: with what was found and what is needed.
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith("{"):
+            return import_keys(parse_json_object(text.encode()))
+        return [_import_pem(text)]
+    if "keys" not in value:
+        return [import_jwk(value)]
+    listed = value["keys"]
+    if not isinstance(listed, list) or not all(isinstance(jwk, Mapping) for jwk in listed):
+        raise ValueError("the member keys of a JWK Set is a list of JWKs")
+    return [import_jwk(jwk) for jwk in listed]
+
+
+def parse_signer(signer: Signer) -> tuple[SigningKey, ...]:
+    """Make a key of an object that signs.
+
+    :raises ValueError: its ``public_jwk`` or ``alg`` cannot be used.
+    """
+    jwk = signer.public_jwk
+    if not isinstance(jwk, Mapping):
+        raise ValueError("its public_jwk is no dict")
+    key = import_jwk({**jwk, "alg": signer.alg})
+    if key.is_private:
+        raise ValueError("its public_jwk has a private key")
+    return (replace(_signing_key(key), signer=signer),)
+
+
 def parse_shared_secret(secret: str) -> SigningKey:
     """Make the key of ``client_secret_jwt`` from a client secret (OpenID Connect Core 9).
 
-    :raises ValueError: it is the text of a key, whose public half is no secret.
+    :raises ValueError: it is the text of a key: a public key is not a secret.
     """
     if "-----BEGIN" in secret:
         raise ValueError("a PEM is no shared secret")
@@ -129,27 +235,34 @@ def parse_shared_secret(secret: str) -> SigningKey:
 
 
 def _import_pem(text: str) -> Key:
-    # Environment files often hold the two characters \n in place of a line break.
-    pem = text.replace("\\n", "\n").encode("utf-8")
+    # Environment files often have the two characters \n in place of a line break.
+    text, certificates = split_certificates(text.replace("\\n", "\n"))
+    pem = text.strip().encode()
+    if not pem:
+        raise ValueError("it is empty: write a PEM or a JWK")
+    if b"-----BEGIN" not in pem:
+        raise ValueError("it has no line -----BEGIN … KEY----- of a PEM, and it is no JWK")
+    if b"-----END" not in pem:
+        raise ValueError("its last line, -----END … KEY-----, is missing: the PEM was cut")
     if b"ENCRYPTED" in pem:
         raise ValueError("the PEM is encrypted: write the key without a pass phrase")
     key_types: tuple[type[RSAKey] | type[ECKey] | type[OKPKey], ...] = (RSAKey, ECKey, OKPKey)
-    for key_type in key_types:  # RSA first: the dear one is parsed once
+    for key_type in key_types:  # RSA first: it is the most expensive one, and is then parsed once
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SecurityWarning)
-                key: Key = key_type.import_key(pem)
+                key: Key = key_type.import_key(pem, {"x5c": certificates} if certificates else None)
             key.ensure_kid()
             return key
         except JoseError:
             continue
-        # cryptography has exceptions of its own for what it knows and does not support
+        # cryptography raises its own exceptions for keys that it knows but does not support.
         except Exception as exc:
             raise ValueError("not a PEM that can be read, or of an unusual kind") from exc
     raise ValueError("the PEM is of a key type other than RSA, EC or Ed25519")
 
 
-def _import_jwk(jwk: Mapping[str, Any]) -> Key:
+def import_jwk(jwk: Mapping[str, Any]) -> Key:
     if jwk.get("kty") not in ("RSA", "EC", "OKP"):
         raise ValueError("a JWK must have kty RSA, EC or OKP")
     if jwk["kty"] == "RSA":
@@ -157,7 +270,7 @@ def _import_jwk(jwk: Mapping[str, Any]) -> Key:
     try:
         key: Key = JWKRegistry.import_key(dict(jwk))
         key.ensure_kid()
-    # joserfc passes on whatever the parsers below it raise for a mistyped member
+    # joserfc does not catch what its parsers raise for a member of the wrong type.
     except (JoseError, ValueError, TypeError, KeyError, AttributeError) as exc:
         raise ValueError(f"the JWK cannot be read ({type(exc).__name__})") from exc
     return key
@@ -181,7 +294,7 @@ def _signing_key(key: Key) -> SigningKey:
     public = key.as_dict(private=False)
     if key.key_type == "RSA":
         _check_rsa_size(public)
-    public_jwk = {k: v for k, v in public.items() if k in _PUBLISHED} | {"use": "sig"}
+    public_jwk = {k: v for k, v in public.items() if k in PUBLISHED_MEMBERS} | {"use": "sig"}
     crv = key.get("crv")
     signing_key = SigningKey(
         kid=key.kid,
@@ -202,74 +315,3 @@ def _signing_key(key: Key) -> SigningKey:
     return SigningKey(
         kid=key.kid, kty=key.key_type, crv=signing_key.crv, alg=alg, public_jwk=public_jwk, _key=key
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _VerificationKey:
-    kid: str | None
-    kty: str
-    crv: str | None
-    alg: str | None
-    key: Key = field(repr=False)
-
-    def fits(self, alg: str) -> bool:
-        needs = ALGORITHMS[alg]
-        return self.kty == needs.kty and needs.crv in (None, self.crv) and self.alg in (None, alg)
-
-
-@dataclass(frozen=True, slots=True)
-class KeySet:
-    """A provider's public keys, parsed once a fetch."""
-
-    _keys: tuple[_VerificationKey, ...]
-
-    def __len__(self) -> int:
-        return len(self._keys)
-
-    @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> KeySet:
-        """Read a JWK Set (RFC 7517 section 5).
-
-        Keys that cannot be read, are symmetric, weak, or not for signatures are skipped.
-
-        :raises ValueError: where it is no JWK Set, or holds an absurd number of keys.
-        """
-        listed = document.get("keys")
-        if not isinstance(listed, list):
-            raise ValueError("the JWK Set has no list of keys")
-        if len(listed) > MAX_KEYS:
-            raise ValueError(f"the JWK Set has more than {MAX_KEYS} keys")
-        return cls(tuple(_verification_keys(listed)))
-
-    def select(self, *, kid: str | None, alg: str) -> Key:
-        """Find the one key that a token's header asks for.
-
-        :raises TokenRejected: ``token_key``, where none fits, or more than one.
-        """
-        fitting = [key for key in self._keys if key.fits(alg) and kid in (None, key.kid)]
-        if len(fitting) == 1:
-            return fitting[0].key
-        found = "no key" if not fitting else f"{len(fitting)} keys"
-        raise TokenRejected("token_key", f"{found} for kid={kid!r:.80} alg={alg}")
-
-
-def _verification_keys(listed: Iterable[Any]) -> Iterable[_VerificationKey]:
-    for jwk in listed:
-        if not isinstance(jwk, dict) or jwk.get("use") not in (None, "sig"):
-            continue
-        operations = jwk.get("key_ops", ["verify"])
-        if not isinstance(operations, list) or "verify" not in operations:
-            continue
-        public = {k: v for k, v in jwk.items() if k not in ("d", "p", "q", "dp", "dq", "qi")}
-        try:
-            key = _import_jwk(public)
-        except ValueError:
-            continue  # RFC 7517 section 5: what is not understood is ignored
-        kid, crv, alg = public.get("kid"), public.get("crv"), public.get("alg")
-        yield _VerificationKey(
-            kid=kid if isinstance(kid, str) else None,
-            kty=key.key_type,
-            crv=crv if isinstance(crv, str) else None,
-            alg=alg if isinstance(alg, str) else None,
-            key=key,
-        )

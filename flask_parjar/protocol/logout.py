@@ -1,84 +1,89 @@
-"""Leaving everywhere: the provider's logout URL, and the notices that it sends us."""
+"""Logout at the provider (the end session URL), and the logout tokens that it sends us."""
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ..errors import TokenRejected
-from .client import ClientConfig
-from .encoding import is_number
-from .id_token import MAX_SUBJECT, verify_audience, verify_issuer
+from .agreement import Agreement
+from .id_token import MAX_SUBJECT
 from .identity import Identity
-from .jws import verify_token
-from .keys import KeySet
-from .metadata import ProviderMetadata
+from .opener import LOGOUT_TOKEN, TokenOpener, number_claim
 
-#: How old a notice may be, in seconds: as long its ``jti`` is remembered.
-MAX_NOTICE_AGE = 300
+#: How old a logout token may be, in seconds. Its ``jti`` is remembered as long.
+MAX_LOGOUT_TOKEN_AGE = 300
 MAX_IDENTIFIER = 255
+#: How long an ID token may be as an ``id_token_hint``. The URL is in a header of our answer, and
+#: proxies often limit all headers together to 4 kB. Providers limit the URL of a request too.
+MAX_HINT = 2048
 _EVENT = "http://schemas.openid.net/event/backchannel-logout"
-_TYPS = ("logout+jwt", "jwt", None)  # the last two from providers older than RFC 8725's advice
 
 
 def end_session_url(
-    metadata: ProviderMetadata,
-    client: ClientConfig,
+    agreement: Agreement,
     identity: Identity,
     *,
-    id_token: str | None,
+    id_token: str,
     post_logout_redirect_uri: str,
 ) -> str | None:
     """The provider's logout URL for the browser, or None where the provider has none.
 
-    :param id_token: that of the login, where it was kept: a hint that the provider can prove. In
-        its place ``logout_hint`` says who is leaving.
+    :param id_token: the ID token of the session: a hint that the provider can verify. Where it is
+        empty, ``logout_hint`` says who is logging out.
 
     OpenID Connect RP-Initiated Logout 1.0 section 2.
     """
-    endpoint = metadata.end_session_endpoint
+    endpoint = agreement.endpoints.end_session
     if endpoint is None:
         return None
     parameters = {
-        "client_id": client.client_id,
+        "client_id": agreement.client_id,
         **({"id_token_hint": id_token} if id_token else {"logout_hint": identity.subject}),
         "post_logout_redirect_uri": post_logout_redirect_uri,
-        "state": secrets.token_urlsafe(16),  # nothing hangs on it; Glewlwyd leaves nobody without
+        "state": secrets.token_urlsafe(16),  # ignored on return; Glewlwyd requires the parameter
     }
-    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(parameters)}"
+    # What the URL says itself is not said twice: servers refuse that, or read only one of the two.
+    said = dict(parse_qsl(urlsplit(endpoint).query, keep_blank_values=True))
+    more = {name: value for name, value in parameters.items() if name not in said}
+    return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(more)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutToken:
-    """A provider's proved word that a session, or all sessions of a person, are over.
+    """A verified logout token: the provider ended one session, or all sessions of a person.
 
-    :param jti: never seen before, if the caller looked (see `MAX_NOTICE_AGE`).
+    :param alg: the algorithm that it was signed with; the caller must compare it with that of the
+        ID tokens of this client.
+    :param jti: its identifier; the caller must check that it was not accepted before.
+    :param issued_at: the ``iat``: seconds since 1970 by the provider's clock.
+    :param subject: the ``sub``; None if the token has only a `sid`.
+    :param sid: the provider's name for the session; None for all sessions of the subject.
     """
 
+    alg: str
     jti: str
+    issued_at: int
     subject: str | None
     sid: str | None
 
     @classmethod
-    def verify(
-        cls, token: str, *, keys: KeySet, algs: Sequence[str], client: ClientConfig, now: int
-    ) -> LogoutToken:
-        """Prove a logout token, from its signature to its last claim.
+    def verify(cls, token: str, *, opener: TokenOpener, now: int) -> LogoutToken:
+        """Verify a logout token, from its signature to its last claim.
 
+        :param now: seconds since 1970.
         :raises TokenRejected: with the code of the first check that fails.
 
         OpenID Connect Back-Channel Logout 1.0 section 2.6.
         """
-        proved = verify_token(token, keys=keys, expected_algs=algs, expected_typs=_TYPS)
-        claims = proved.claims
-        verify_issuer(claims, client.issuer)
-        verify_audience(claims, client)
-        _verify_times(claims, now=now, skew=client.clock_skew)
+        verified = opener.open(token, kind=LOGOUT_TOKEN)
+        claims = verified.claims
+        _verify_times(claims, now=now, skew=opener.agreement.clock_skew)
         _verify_event(claims)
-        if "nonce" in claims:  # an ID token must never pass for a notice
+        if "nonce" in claims:  # an ID token must never pass for a logout token
             raise TokenRejected("token_kind", "a logout token has no nonce")
         subject = _identifier(claims, "sub", at_most=MAX_SUBJECT)
         sid = _identifier(claims, "sid", at_most=MAX_IDENTIFIER)
@@ -87,19 +92,23 @@ class LogoutToken:
         jti = _identifier(claims, "jti", at_most=MAX_IDENTIFIER)
         if jti is None:
             raise TokenRejected("token_claim", "jti is missing")
-        return cls(jti=jti, subject=subject, sid=sid)
+        return cls(
+            alg=str(verified.header["alg"]),
+            jti=jti,
+            issued_at=int(claims["iat"]),
+            subject=subject,
+            sid=sid,
+        )
 
 
 def _verify_times(claims: Mapping[str, Any], *, now: int, skew: int) -> None:
-    """``iat`` is demanded; ``exp``, which older providers do not send, counts where it is there."""
-    issued, expires = claims.get("iat"), claims.get("exp", now + 1)
-    if not is_number(issued) or not is_number(expires):
-        raise TokenRejected("token_claim", "iat is missing, or iat or exp is not a number")
+    """Check ``iat``, and ``exp`` if it is there, because older providers do not send it."""
+    issued, expires = number_claim(claims, "iat"), number_claim(claims, "exp", default=now + 1)
     if issued > now + skew:
         raise TokenRejected("token_from_the_future", f"{issued - now:.0f} s ahead of our clock")
     if now - skew >= expires:
         raise TokenRejected("token_expired", f"exp is {now - expires:.0f} s before our clock")
-    if issued < now - skew - MAX_NOTICE_AGE:
+    if issued < now - skew - MAX_LOGOUT_TOKEN_AGE:
         raise TokenRejected("token_too_old", f"iat is {now - issued:.0f} s before our clock")
 
 

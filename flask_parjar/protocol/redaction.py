@@ -1,11 +1,11 @@
-"""What a log, a signal or a page may see of a value that might be a secret."""
+"""What logs, signals and pages may show of a value that can be secret."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-#: Members that are no secret in any message of the protocol; every other string is cut short.
+#: Members that are not secret in any message of the protocol; every other string is cut short.
 _SHOWN = frozenset(
     "client_id client_assertion_type grant_type response_type response_mode redirect_uri scope "
     "token_type token_type_hint expires_in error error_description iss aud sub iat nbf exp "
@@ -36,7 +36,7 @@ def cut_short(value: str) -> str:
 
 
 def redact_message(message: Mapping[str, Any]) -> dict[str, Any]:
-    """Copy a form or a JSON answer of the protocol with all but its plain members cut short."""
+    """Copy a form or a JSON answer, with every string cut short that is not known to be plain."""
     return {
         name: cut_short(value)
         if isinstance(value, str) and name not in _SHOWN
@@ -46,7 +46,7 @@ def redact_message(message: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _redact_member(name: str, value: Any) -> Any:
-    """Within lists and objects, cut what is long enough to be a secret; lists of words stay."""
+    """Cut long strings inside lists and objects; short ones are words and not secrets."""
     if isinstance(value, Mapping):
         return {inner: _redact_member(inner, each) for inner, each in value.items()}
     if isinstance(value, list | tuple):

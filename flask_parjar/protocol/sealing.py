@@ -1,7 +1,6 @@
-"""Sealed text: what we keep elsewhere, readable by nobody else, and for one purpose alone.
+"""Sealed text: encrypted with a key from the app's SECRET_KEY, for storage elsewhere.
 
-The keys are made from the app's SECRET_KEY, one for each purpose: what was sealed as one thing
-never opens as another.
+Each purpose has its own key, so that text sealed for one purpose cannot be used for another.
 """
 
 from __future__ import annotations
@@ -21,19 +20,19 @@ _SALT = b"flask_parjar"
 
 
 def derive_key(secret: bytes, purpose: str) -> bytes:
-    """Make 256 bits for one purpose from a secret (HKDF-SHA-256: RFC 5869 section 2)."""
+    """Make a 256-bit key for one purpose from a secret (HKDF-SHA-256: RFC 5869 section 2)."""
     pseudorandom_key = hmac.digest(_SALT, secret, "sha256")
-    return hmac.digest(pseudorandom_key, purpose.encode("utf-8") + b"\x01", "sha256")
+    return hmac.digest(pseudorandom_key, purpose.encode() + b"\x01", "sha256")
 
 
 def seal(text: str, *, secrets: Sequence[bytes], purpose: str) -> str:
     """Encrypt a text with the first of the secrets.
 
-    :param purpose: what it is, and whose: names the key.
+    :param purpose: what the text is, and of which session; the key is made from it.
     :returns: a compact JWE, ``dir`` with ``A256GCM`` (RFC 7516; RFC 7518 sections 4.5 and 5.3).
     """
     return encrypt_compact(
-        _HEADER, text.encode("utf-8"), _key(secrets[0], purpose), algorithms=_ALGORITHMS
+        _HEADER, text.encode(), _key(secrets[0], purpose), algorithms=_ALGORITHMS
     )
 
 
@@ -48,7 +47,7 @@ def unseal(sealed: str, *, secrets: Sequence[bytes], purpose: str) -> str:
     for secret in secrets:
         try:
             opened = decrypt_compact(sealed, _key(secret, purpose), algorithms=_ALGORITHMS)
-            return (opened.plaintext or b"").decode("utf-8")
+            return (opened.plaintext or b"").decode()
         except (JoseError, ValueError, TypeError):  # TypeError: a header that is no header
             continue
     raise ValueError("not sealed for this purpose with a secret of ours")

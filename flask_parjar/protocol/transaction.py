@@ -1,25 +1,41 @@
-"""One login under way: what ties the answer to the browser that asked."""
+"""One login under way: what binds the response to the browser that began the login."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from .encoding import b64encode
+from .sealing import derive_key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
-    """The secrets and the expectations of one login: kept in the session, used once.
+    """The secrets of one login, and what its response must have: used once.
 
-    One fresh 256-bit `seed` stands for three 256-bit values, each made from it by HMAC-SHA-256
-    under a label of its own: whoever sees the state in a URL or the nonce in a token learns nothing
-    of the seed or of the verifier, and the cookie carries 43 characters and not 129.
+    One random 256-bit `seed` and the app's SECRET_KEY give the `secret` of this login. It gives
+    256-bit values (state, nonce, code verifier, the key of DPoP), each by HMAC-SHA-256 with its own
+    label. A person who sees the state in a URL or the nonce in a token learns nothing about the
+    others. The session cookie has only the 43 characters of the seed; it is signed and can be read,
+    so the seed alone gives nothing.
+
+    :param seed: what lies in the session.
+    :param secret: see `mix`.
+    :param state: the signed ``state``; empty once the transaction is read from the session.
+    :param next: the path that the login leads to.
+    :param resources: the APIs that the tokens are for (RFC 8707).
+    :param assertion_claims: further claims of client assertions.
+    :param acr_values: the ``acr`` of the ID token must be one of these; empty for any.
+    :param present: claims that the ID token must have.
+    :param subjects: the ``sub`` of the ID token must be one of these; empty for any.
     """
 
     seed: str = field(repr=False)
+    secret: str = field(repr=False)
     state: str = field(repr=False)
     provider: str
     issuer: str
@@ -27,39 +43,45 @@ class Transaction:
     started_at: int
     next: str
     scopes: tuple[str, ...]
+    resources: tuple[str, ...] = ()
+    assertion_claims: Mapping[str, Any] = field(default_factory=dict)
     max_age: int | None = None
     acr_values: tuple[str, ...] = ()
-
-    @property
-    def state_id(self) -> str:
-        """The unguessable part of ``state`` (RFC 6749 section 10.12)."""
-        return self._derive("state")
+    present: tuple[str, ...] = ()
+    subjects: tuple[str, ...] = ()
 
     @property
     def nonce(self) -> str:
-        """The ID token must return it (OpenID Connect Core 3.1.2.1)."""
-        return self._derive("nonce")
+        """The value that the ID token must repeat (OpenID Connect Core 3.1.2.1)."""
+        return derive(self.secret, "nonce")
 
     @property
     def code_verifier(self) -> str:
         """43 characters, 256 bits (RFC 7636 section 4.1)."""
-        return self._derive("code_verifier")
+        return derive(self.secret, "code_verifier")
 
     @property
     def code_challenge(self) -> str:
         """The S256 challenge of the verifier (RFC 7636 section 4.2)."""
-        return b64encode(hashlib.sha256(self.code_verifier.encode("ascii")).digest())
-
-    def _derive(self, label: str) -> str:
-        return derive(self.seed, label)
+        return b64encode(hashlib.sha256(self.code_verifier.encode()).digest())
 
 
 def new_seed() -> str:
-    """256 fresh bits from the operating system, as 43 characters."""
+    """Make 256 random bits with the operating system, as 43 characters."""
     return secrets.token_urlsafe(32)
 
 
-def derive(seed: str, label: str) -> str:
-    """Make a 256-bit value from a seed, for one purpose."""
-    digest = hmac.digest(seed.encode("ascii"), label.encode("ascii"), "sha256")
+def mix(seed: str, app_secret: bytes) -> str:
+    """Make the secret of one login, which nobody can compute from the session cookie.
+
+    :param seed: of `new_seed`.
+    :param app_secret: SECRET_KEY, or a former one.
+    """
+    key = derive_key(app_secret, "login")
+    return b64encode(hmac.digest(key, seed.encode("ascii"), "sha256"))
+
+
+def derive(secret: str, label: str) -> str:
+    """Make a 256-bit value from a secret, for one purpose."""
+    digest = hmac.digest(secret.encode("ascii"), label.encode("ascii"), "sha256")
     return b64encode(digest)

@@ -1,48 +1,55 @@
-"""What the userinfo endpoint says, believed only of the subject that the ID token proved."""
+"""The answer of the userinfo endpoint, accepted only for the subject of the ID token."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import TokenRejected
-from .client import ClientConfig
-from .jws import verify_token
-from .keys import KeySet
-
-_TYPS = (None, "jwt", "userinfo+jwt")
+from .opener import USERINFO, TokenOpener, number_claim
+from .outbound import Answer
 
 
-def parse_userinfo(
-    document: Mapping[str, Any] | None,
-    body: bytes,
-    *,
-    client: ClientConfig,
-    keys: KeySet,
-    algs: Sequence[str],
-    expected_subject: str,
-) -> Mapping[str, Any]:
-    """Read a userinfo answer: a JSON object, or a JWT with the provider's signature.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UserInfo:
+    """The claims of the userinfo endpoint, about the subject of the ID token."""
 
-    :param document: the JSON object, None where the body is a JWT.
-    :raises TokenRejected: ``userinfo_subject``, or what is wrong with the JWT.
+    claims: Mapping[str, Any] = field(repr=False)
+
+
+def verify_userinfo(
+    answer: Answer, *, opener: TokenOpener, expected_subject: str, now: int
+) -> UserInfo:
+    """Verify a userinfo answer: a JSON object, or a JWT with the provider's signature.
+
+    The JWT may be encrypted. If that was agreed, it must be.
+
+    :param expected_subject: the ``sub`` of the ID token.
+    :param now: seconds since 1970.
+    :raises TokenRejected: ``userinfo_subject``, or the code of a check of the JWT.
 
     OpenID Connect Core 5.3.2 and 5.3.4.
     """
-    claims = document
+    claims = answer.document
     if claims is None:
-        token = verify_token(
-            body.decode("ascii", "replace").strip(),
-            keys=keys,
-            expected_algs=algs,
-            expected_typs=_TYPS,
-        )
-        claims = token.claims
-        if claims.get("iss") != client.issuer:
-            raise TokenRejected("token_issuer", "of the signed userinfo")
-        audience = claims.get("aud")
-        if client.client_id not in (audience if isinstance(audience, list) else [audience]):
-            raise TokenRejected("token_audience", "of the signed userinfo")
+        text = answer.body.decode("ascii", "replace").strip()
+        claims = opener.open(text, kind=USERINFO).claims
+        _verify_times(claims, now=now, skew=opener.agreement.clock_skew)
+    elif opener.agreement.userinfo_decryption is not None:
+        raise TokenRejected("token_not_encrypted", "userinfo is plain JSON")
     if claims.get("sub") != expected_subject:
         raise TokenRejected("userinfo_subject")
-    return claims
+    return UserInfo(claims=claims)
+
+
+def _verify_times(claims: Mapping[str, Any], *, now: int, skew: int) -> None:
+    """Check ``exp`` and ``nbf``, which a signed answer may have (RFC 7519 section 4.1)."""
+    expires, begins = (
+        number_claim(claims, "exp", default=now + 1),
+        number_claim(claims, "nbf", default=now),
+    )
+    if now - skew >= expires:
+        raise TokenRejected("token_expired", f"exp is {now - expires:.0f} s before our clock")
+    if begins > now + skew:
+        raise TokenRejected("token_from_the_future", f"{begins - now:.0f} s ahead of our clock")

@@ -1,8 +1,8 @@
-"""The one door out: everything that waits on the network, and nothing that knows Flask."""
+"""The provider over the network: HTTP, its endpoints, its cached documents. No Flask here."""
 
 from .api import ApiSession
-from .calls import OnCall, ProviderCall
+from .endpoint import OnCall, ProviderCall
 from .http import Http
-from .provider import OutgoingRequest, Provider
+from .provider import Provider
 
-__all__ = ["ApiSession", "Http", "OnCall", "OutgoingRequest", "Provider", "ProviderCall"]
+__all__ = ["ApiSession", "Http", "OnCall", "Provider", "ProviderCall"]

@@ -1,76 +1,138 @@
-"""Calls to an API in the name of somebody: a `requests.Session` that knows where a token may go."""
+"""Calls to an API with a person's access token: a `requests.Session` that limits where it goes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import time
+import weakref
+from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote, urljoin, urlsplit
 
 import requests
 from requests.adapters import BaseAdapter
 
-from ..protocol.challenge import StepUpChallenge
+from ..protocol.challenge import StepUpChallenge, is_invalid_token
+from ..protocol.outbound import Answer, Outbound, Proof
+from .adapters import is_local
 
 _TIMEOUT_POSITION = 7  # among the arguments of requests.Session.request after method and url
+#: A segment of a path that leads up, or stays, as some server or other reads it: with a backslash
+#: for a slash, or with a parameter behind it (``..;x``).
+_DOTS = re.compile(r"(?:^|[/\\])\.{1,2}(?:;[^/\\]*)?(?:$|[/\\])")
 
 
 class ApiSession(requests.Session):
-    """Sends an access token to one origin, and to no other, not even when redirected there.
+    """Sends an access token to one origin only, also when a redirect leads to another one.
 
-    A relative URL is one below `base_url`. What requests does otherwise, it does here too. A call
-    without a time-out of its own has the app's.
+    A relative URL is relative to `base_url`, and leads to nothing above it. A call without a
+    time-out has that of the app. All else is as in `requests.Session`.
 
-    :param base_url: where the API lies.
-    :param access_token: gives a live token; asked before each call.
+    :param base_url: the URL of the API, without a query.
+    :param proofs: gives the proofs of a call, a live access token; called before each call.
+    :param renewed_proofs: called with an access token that the API does not accept any more; gives
+        the proofs of a newer one, or nothing if there is none.
     :param timeout: seconds.
-    :param on_challenge: told where the API wants a stronger login; it raises (RFC 9470).
-    :param adapter: keeps the connections of the app; it outlives this session.
+    :param on_challenge: called if the API asks for a stronger login; it raises (RFC 9470).
+    :param adapter: has the connections of the app; it outlives this session.
     """
 
     def __init__(
         self,
         base_url: str,
         *,
-        access_token: Callable[[], str],
+        proofs: Callable[[], Sequence[Proof]],
+        renewed_proofs: Callable[[str], Sequence[Proof]],
         timeout: float,
         on_challenge: Callable[[StepUpChallenge], None],
         adapter: BaseAdapter,
     ) -> None:
         super().__init__()
+        if "?" in base_url:
+            raise ValueError("the URL of an API has no query: write it at each call, as params=")
         self.base_url = base_url
-        self._access_token = access_token
+        self._proofs = proofs
+        self._renewed_proofs = renewed_proofs
         self._timeout = timeout
         self._on_challenge = on_challenge
         self._origin = _origin(base_url)
+        self._proof_headers = frozenset({"Authorization"})
+        #: The requests of redirects that came from another origin.
+        self._from_elsewhere: weakref.WeakSet[requests.PreparedRequest] = weakref.WeakSet()
         self.mount("https://", adapter)
         self.mount("http://", adapter)
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
-        """See `requests.Session.request`; `url` may be relative to `base_url`."""
+        """See `requests.Session.request`; `url` may be relative to `base_url`.
+
+        :raises requests.exceptions.InvalidURL: a relative `url` is not below `base_url`. (It is a
+            ValueError.)
+        """
         if len(args) < _TIMEOUT_POSITION:
             kwargs.setdefault("timeout", self._timeout)
-        base = self.base_url if self.base_url.endswith("/") else f"{self.base_url}/"
-        return super().request(method, urljoin(base, str(url)), *args, **kwargs)
+        return super().request(method, _resolve(self.base_url, str(url)), *args, **kwargs)
 
     def send(self, request: requests.PreparedRequest, **kwargs: Any) -> requests.Response:
-        """Send one request, with the token where it belongs; each redirect comes through here too.
+        """Send one request, with the token if it goes to our origin. Redirects come here too.
 
-        RFC 6750 section 2.1.
+        If the API answers that the token is not valid (any more), it is renewed, and the request is
+        sent once more.
+
+        RFC 6750 sections 2.1 and 3.1.
         """
-        if _origin(request.url or "") == self._origin:
-            request.headers["Authorization"] = f"Bearer {self._access_token()}"
-        response = super().send(request, **kwargs)
-        if response.status_code == 401 and _origin(response.url) == self._origin:
-            challenge = StepUpChallenge.parse(response.headers.get("WWW-Authenticate", ""))
-            if challenge is not None:
+        if not self._is_ours(request.url) or request in self._from_elsewhere:
+            return super().send(request, **kwargs)
+        response = self._send_with(self._proofs(), request, kwargs)
+        if is_invalid_token(self._challenge(response)):
+            proofs = self._renewed_proofs(_access_token(request))
+            if proofs and _is_repeatable(request):
                 response.close()
-                self._on_challenge(challenge)
+                response = self._send_with(proofs, request, kwargs)
+        challenge = StepUpChallenge.parse(self._challenge(response))
+        if challenge is not None:
+            response.close()
+            self._on_challenge(challenge)
         return response
+
+    def _is_ours(self, url: str | None) -> bool:
+        return url is not None and _origin(url) == self._origin
+
+    def _challenge(self, response: requests.Response) -> str:
+        """The challenge in a 401 of the API to this very request; empty if there is none."""
+        # With a history, it is the answer to a redirect, which came through `send` by itself.
+        if response.status_code != 401 or response.history:
+            return ""
+        return response.headers.get("WWW-Authenticate", "")
+
+    def _send_with(
+        self, proofs: Sequence[Proof], request: requests.PreparedRequest, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        """Send a request with its proofs; once more if the API asks for another proof."""
+        response = self._send_once(proofs, request, kwargs)
+        if _learn(proofs, response):
+            if not _is_repeatable(request):
+                raise requests.exceptions.UnrewindableBodyError(
+                    "the API wants this request once more, and its body can be sent only once"
+                )
+            response.close()
+            response = self._send_once(proofs, request, kwargs)
+            _learn(proofs, response)
+        return response
+
+    def _send_once(
+        self, proofs: Sequence[Proof], request: requests.PreparedRequest, kwargs: dict[str, Any]
+    ) -> requests.Response:
+        outbound = Outbound(method=request.method or "GET", url=request.url or "")
+        for proof in proofs:
+            outbound = proof.apply(outbound, now=int(time.time()))
+        self._proof_headers |= outbound.headers.keys()
+        request.headers.update(outbound.headers)
+        return super().send(request, **kwargs)
 
     def merge_environment_settings(
         self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any
     ) -> Any:
-        """Leave whom to trust to the app's adapter, which has looked at the environment too."""
+        """Let the app's adapter choose the trust store: it has read the environment already."""
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
         if verify in (None, True) and self.verify is True:
             settings["verify"] = True
@@ -79,14 +141,71 @@ class ApiSession(requests.Session):
     def rebuild_auth(
         self, prepared_request: requests.PreparedRequest, response: requests.Response
     ) -> None:
-        """Take the token off a redirected request: `send` puts it on where it belongs."""
-        prepared_request.headers.pop("Authorization", None)
+        """Remove the proofs from a redirected request; `send` adds them again for our origin.
+
+        It does not if the redirect, or one before it, came from another origin: that origin would
+        choose what is called in the name of the person who is logged in.
+        """
+        for name in self._proof_headers:
+            prepared_request.headers.pop(name, None)
+        if not self._is_ours(response.url) or response.request in self._from_elsewhere:
+            self._from_elsewhere.add(prepared_request)
+
+    def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: Any) -> Any:
+        """Find the proxies for a redirected request; what is for them goes to no one else."""
+        found = super().rebuild_proxies(prepared_request, proxies)
+        if is_local(prepared_request):
+            prepared_request.headers.pop("Proxy-Authorization", None)
+        return found
 
     def close(self) -> None:
-        """Nothing to close: the connections are the app's."""
+        """Do nothing: the connections belong to the app."""
+
+
+def _resolve(base_url: str, url: str) -> str:
+    """Make an absolute URL of one that may be relative to the URL of an API.
+
+    :raises requests.exceptions.InvalidURL: it is relative, and is not below `base_url`.
+
+    RFC 3986 section 5.
+    """
+    base = base_url if base_url.endswith("/") else f"{base_url}/"
+    resolved, written = urljoin(base, url or "."), urlsplit(url)
+    if written.scheme and written.netloc:
+        return resolved
+    home, there = urlsplit(urljoin(base, ".")), urlsplit(resolved)
+    once = unquote(there.path)
+    if (
+        there[:2] != home[:2]
+        or not f"{there.path}/".startswith(home.path)
+        or any(_DOTS.search(reading) for reading in (there.path, once, unquote(once)))
+    ):
+        raise requests.exceptions.InvalidURL(
+            f"{url!r:.200} is not below {base_url}: if you mean it, write the whole URL"
+        )
+    return resolved
+
+
+def _learn(proofs: Sequence[Proof], response: requests.Response) -> bool:
+    """Let each proof look at the status and the headers; the body is left to the caller."""
+    answer = Answer(status=response.status_code, headers=response.headers, body=b"", document=None)
+    return any([proof.learn(answer) for proof in proofs])
+
+
+def _is_repeatable(request: requests.PreparedRequest) -> bool:
+    """Whether the body can be sent a second time."""
+    return isinstance(request.body, str | bytes | None)
+
+
+def _access_token(request: requests.PreparedRequest) -> str:
+    """The access token that a request was sent with (RFC 6750 section 2.1)."""
+    return str(request.headers.get("Authorization", "")).partition(" ")[2]
 
 
 def _origin(url: str) -> tuple[str, str | None, int | None]:
     parts = urlsplit(url)
-    port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    try:
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:  # in a redirect; requests will refuse it
+        port = -1
     return parts.scheme, parts.hostname, port

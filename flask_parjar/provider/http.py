@@ -1,134 +1,152 @@
-"""One HTTP exchange with a provider: pooled, bounded in time and size, never redirected.
+"""One HTTP exchange with a provider: with pooled connections and limits, without redirects.
 
-`Http` is shared by all requests and threads of an app and holds nothing of any of them.
+`Http` is shared by all requests and threads of an app, and keeps no data of any of them.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3
-from requests.adapters import BaseAdapter
-from requests.structures import CaseInsensitiveDict
-from requests.utils import select_proxy
+from requests.utils import get_environ_proxies
 
 from ..errors import ProviderUnavailable
 from ..protocol.challenge import StepUpChallenge
 from ..protocol.encoding import parse_json_object
+from ..protocol.outbound import Answer, Outbound, Proof
+from .adapters import (
+    BoundedAdapter,
+    ClientCertificate,
+    MalformedAnswer,
+    SharedTLSAdapter,
+    status_before,
+)
 from .api import ApiSession
-from .transport import BoundedAdapter, SharedTLSAdapter
 
 MAX_BODY = 1024 * 1024
 _CHUNK = 64 * 1024
+#: Codings that make a body unreadable (RFC 9110 section 8.4.1 and the IANA registry). What else
+#: some servers write into Content-Encoding, such as ``utf-8`` or nothing, changes no body.
+_COMPRESSIONS = frozenset(
+    "aes128gcm br compress dcb dcz deflate exi gzip pack200-gzip x-compress x-gzip zstd".split()
+)
 _HEADERS = {
     "Accept": "application/json",
     "Accept-Encoding": "identity",
     "User-Agent": "Flask-ParJar",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came back, read to its end.
-
-    :param document: the JSON object in the body, None where there is none.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes = field(repr=False)
-    document: Mapping[str, Any] | None = field(repr=False)
+_TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
+_NO_CONNECTION = urllib3.exceptions.NewConnectionError  # urllib3 calls this a time-out, too
 
 
 class Http:
-    """The connections of one app to its providers.
+    """The connections of one app to one provider, and to the APIs that its tokens are for.
 
     :param timeout: seconds that one whole exchange may take, from connecting to the last byte.
     :param ca_bundle: certificates to trust; else REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, certifi.
+    :param tls: the client certificate, for this provider alone.
     """
 
-    def __init__(self, *, timeout: float, ca_bundle: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        ca_bundle: str | None = None,
+        tls: ClientCertificate | None = None,
+    ) -> None:
         self.timeout = timeout
         environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         self._ca_bundle = ca_bundle or environment
-        self._open_session()
+        self._tls = tls
+        self._mounted: dict[str, Any] = {}
+        self._open_pools()
 
-    def _open_session(self) -> None:
-        session = requests.Session()
-        adapter = BoundedAdapter(self._ca_bundle)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
-        self.session: requests.Session = session
-        # For what is no provider: the answer of an API may be large, and take its time.
+    def _open_pools(self) -> None:
+        self._adapter = BoundedAdapter(self._ca_bundle, tls=self._tls)
+        # Without the limits: the answer of an API may be large and slow.
         self._api_adapter = SharedTLSAdapter(self._ca_bundle)
         self._routes: dict[str, _Route] = {}
         self._process = os.getpid()
 
-    def send(
-        self,
-        method: str,
-        url: str,
-        *,
-        form: Mapping[str, str] | None = None,
-        authorization: str | None = None,
-    ) -> Answer:
+    def mount(self, origin: str, pool: urllib3.HTTPConnectionPool) -> None:
+        """Send the requests for one origin to a connection pool that the caller made.
+
+        Tests mount a pool whose connections lead into a WSGI app, so that everything above the
+        socket is the code that runs in production.
+
+        :param origin: such as ``https://op.example``.
+        """
+        self._mounted[origin] = pool
+        self._routes.pop(origin, None)
+
+    def send(self, outbound: Outbound) -> Answer:
         """Send one request and read the whole answer.
 
-        :param form: fields of an ``application/x-www-form-urlencoded`` body.
         :raises ProviderUnavailable: ``provider_unreachable``, ``provider_timeout``,
-            ``provider_answer`` (the body is larger than `MAX_BODY`, or compressed).
+            ``provider_answer`` (the body is larger than `MAX_BODY`, or compressed; or the answer
+            breaks the rules of HTTP).
         """
         self._in_own_process()
-        headers = dict(_HEADERS)
-        if authorization is not None:
-            headers["Authorization"] = authorization
+        headers = {**_HEADERS, **outbound.headers}
         content = None
-        if form is not None:
+        if outbound.form is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-            content = urlencode(form).encode("ascii")
+            content = urlencode(outbound.form).encode("ascii")
+        received = None
         try:
-            raw = self._exchange(method, url, headers, content)
+            raw = self._exchange(outbound.method, outbound.url, headers, content)
+            received = raw.status
             try:
                 body = _read(raw)
             finally:
                 raw.close()
-        except urllib3.exceptions.NewConnectionError as exc:  # urllib3 calls this a time-out, too
-            raise ProviderUnavailable("provider_unreachable", _reason(exc)) from exc
-        except (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError) as exc:
-            raise ProviderUnavailable("provider_timeout", f"{self.timeout} s") from exc
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            raise ProviderUnavailable("provider_unreachable", _reason(exc)) from exc
+            raise self._failure(exc, received or status_before(exc)) from exc
+        document, fault = _parse_document(body)
         return Answer(
-            status=raw.status,
-            headers=raw.headers,
-            body=body,
-            document=_parse_document(body),
+            status=raw.status, headers=raw.headers, body=body, document=document, fault=fault
         )
+
+    def _failure(self, exc: BaseException, received: int | None) -> ProviderUnavailable:
+        """Make the error for an exchange that failed.
+
+        :param received: the HTTP status, if it was received before.
+        """
+        malformed = _malformed(exc)
+        if malformed is not None:
+            code, detail = "provider_answer", f"malformed: {malformed}"
+        elif isinstance(exc, _TIMEOUTS) and not isinstance(exc, _NO_CONNECTION):
+            code, detail = "provider_timeout", f"{self.timeout} s"
+        else:
+            code, detail = "provider_unreachable", _reason(exc)
+        return ProviderUnavailable(code, detail, received=received)
 
     def _exchange(
         self, method: str, url: str, headers: dict[str, str], body: bytes | None
     ) -> urllib3.BaseHTTPResponse:
-        """Send one request; its answer is not read yet."""
-        route = self._route_to(url)
-        timeout = urllib3.Timeout(connect=self.timeout, read=self.timeout, total=self.timeout)
-        if route.pool is None:
-            return route.send(method, url, headers, body, timeout)
-        # Nothing stands between us and the provider, so this goes straight to requests' pool: what
-        # requests does on top of it (cookies, redirects, hooks) takes longer than the exchange.
-        target = url[len(route.origin) :]
+        """Send one request and return before its body is read.
+
+        It uses the connection pool directly: what requests adds to it (cookies, redirects, hooks)
+        is not wanted here, and takes longer than the exchange itself.
+        """
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        route = self._routes.get(origin) or self._find_route(origin)
+        target = url[len(origin) :]
+        if not target.startswith("/"):
+            target = f"/{target}"
         raw: urllib3.BaseHTTPResponse = route.pool.urlopen(
             method,
-            target if target.startswith("/") else f"/{target}",
+            f"{origin}{target}" if route.whole_url else target,
             body=body,
             headers=headers,
-            timeout=timeout,
+            timeout=urllib3.Timeout(connect=self.timeout, read=self.timeout, total=self.timeout),
             retries=False,
             redirect=False,
+            assert_same_host=False,  # the host of a proxy is another one
             preload_content=False,
             decode_content=False,
         )
@@ -138,100 +156,100 @@ class Http:
         self,
         base_url: str,
         *,
-        access_token: Callable[[], str],
+        proofs: Callable[[], Sequence[Proof]],
+        renewed_proofs: Callable[[str], Sequence[Proof]],
         on_challenge: Callable[[StepUpChallenge], None],
     ) -> ApiSession:
-        """Open a session for calls to an API; it shares the connections of this app."""
+        """Open a session for calls to an API; it shares the connections of this app.
+
+        :param proofs: gives the proofs of each call: a live access token.
+        :param renewed_proofs: called with an access token that the API does not accept any more.
+        :param on_challenge: called if the API asks for a stronger login; it raises (RFC 9470).
+        """
         self._in_own_process()
         return ApiSession(
             base_url,
-            access_token=access_token,
+            proofs=proofs,
+            renewed_proofs=renewed_proofs,
             timeout=self.timeout,
             on_challenge=on_challenge,
             adapter=self._api_adapter,
         )
 
     def _in_own_process(self) -> None:
-        """A forked worker must not write into its parent's connections."""
+        """Open new pools in a forked worker, which must not use its parent's connections."""
         if self._process != os.getpid():
-            # (The coverage of a forked worker is lost with it:
-            # test_a_forked_worker_opens_connections_of_its_own goes through here.)
-            self._open_session()  # pragma: no cover
+            self._open_pools()  # pragma: no cover - runs in forked workers only
 
-    def _route_to(self, url: str) -> _Route:
-        """The way to a URL's origin, looked up once; anew where another adapter was mounted."""
-        adapter = self.session.get_adapter(url)
-        origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-        route = self._routes.get(origin)
-        if route is None or route.adapter is not adapter:
-            route = self._routes[origin] = self._find_route(origin, adapter)
-        return route
-
-    def _find_route(self, origin: str, adapter: BaseAdapter) -> _Route:
-        merged = self.session.merge_environment_settings(origin, {}, None, None, None)
-        proxies = dict(merged["proxies"])
-        pool = None
-        if isinstance(adapter, BoundedAdapter) and select_proxy(origin, proxies) is None:
+    def _find_route(self, origin: str) -> _Route:
+        """Find the connections to an origin, through the environment's proxy if it has one."""
+        pool: Any = self._mounted.get(origin)
+        whole_url = False
+        if pool is None:
             request = requests.PreparedRequest()
             request.url = origin
-            pool = adapter.get_connection_with_tls_context(request, verify=True)
-        return _Route(origin=origin, adapter=adapter, pool=pool, proxies=proxies)
+            proxies = get_environ_proxies(origin, no_proxy=None)
+            pool = self._adapter.get_connection_with_tls_context(
+                request, verify=True, proxies=proxies
+            )
+            whole_url = not self._adapter.request_url(request, proxies).startswith("/")
+        route = self._routes[origin] = _Route(pool, whole_url)
+        return route
 
 
 class _Route(NamedTuple):
     """How to reach one origin.
 
-    :param pool: the connections to it (urllib3's own types say no more than Any); None where a
-        proxy, or an adapter that somebody else mounted, is between.
+    :param pool: the connections to it (urllib3 has no better type for them).
+    :param whole_url: whether the request line has the whole URL, as a proxy for plain http needs
+        it (RFC 9112 section 3.2.2).
     """
 
-    origin: str
-    adapter: BaseAdapter
     pool: Any
-    proxies: dict[str, str]
-
-    def send(
-        self,
-        method: str,
-        url: str,
-        headers: dict[str, str],
-        body: bytes | None,
-        timeout: Any,  # requests' stubs know no urllib3.Timeout, though its adapters take one
-    ) -> urllib3.BaseHTTPResponse:
-        """Send by the adapter's own ways."""
-        request = requests.PreparedRequest()
-        request.method, request.url, request.body = method, url, body
-        request.headers = CaseInsensitiveDict(headers)
-        if body is not None:
-            request.headers["Content-Length"] = str(len(body))
-        response = self.adapter.send(request, stream=True, timeout=timeout, proxies=self.proxies)
-        raw: urllib3.BaseHTTPResponse = response.raw
-        return raw
+    whole_url: bool
 
 
 def _read(raw: urllib3.BaseHTTPResponse) -> bytes:
-    if raw.headers.get("Content-Encoding", "identity").lower() != "identity":
-        raise ProviderUnavailable("provider_answer", "compressed, though identity was asked for")
+    if raw.status < 200:
+        return b""  # no final answer; the body is not read, so that the connection is closed
+    codings = raw.headers.get("Content-Encoding", "").lower().split(",")
+    if not _COMPRESSIONS.isdisjoint(each.strip() for each in codings):
+        raise ProviderUnavailable(
+            "provider_answer",
+            "compressed, though identity was asked for",
+            received=raw.status,
+        )
     chunks: list[bytes] = []
     length = 0
-    # To the end of it, also where one read brings everything: only there a cut body shows.
+    # Read until nothing comes, even if one read gave the whole body: only then does urllib3 report
+    # a body that was cut off.
     while chunk := raw.read(_CHUNK, decode_content=False):
         length += len(chunk)
         if length > MAX_BODY:
-            raise ProviderUnavailable("provider_answer", f"larger than {MAX_BODY} bytes")
+            raise ProviderUnavailable(
+                "provider_answer", f"larger than {MAX_BODY} bytes", received=raw.status
+            )
         chunks.append(chunk)
     return b"".join(chunks)
 
 
-def _parse_document(body: bytes) -> Mapping[str, Any] | None:
+def _parse_document(body: bytes) -> tuple[Mapping[str, Any] | None, str]:
+    """Read the JSON object of a body; or say why there is none."""
     try:
-        return parse_json_object(body)
-    except ValueError:
-        return None
+        return parse_json_object(body), ""
+    except ValueError as exc:
+        return None, str(exc)[:100]
+
+
+def _malformed(exc: BaseException | None) -> MalformedAnswer | None:
+    """Find our own error inside the exceptions that urllib3 and requests wrapped it in."""
+    while exc is not None and not isinstance(exc, MalformedAnswer):
+        exc = next((each for each in exc.args if isinstance(each, BaseException)), None)
+    return exc
 
 
 def _reason(exc: BaseException) -> str:
-    """Name the innermost cause, without the URL (which could hold a query)."""
+    """Name the innermost cause, without the URL (which could have a query)."""
     while exc.__context__ is not None:
         exc = exc.__context__
     return f"{type(exc).__name__}: {exc}"[:200] if isinstance(exc, OSError) else type(exc).__name__

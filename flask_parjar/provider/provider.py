@@ -1,339 +1,404 @@
-"""A provider as this client sees it: the calls that a login makes, and what each answer means."""
+"""A provider: the requests that this client sends to it, and what each answer means."""
 
 from __future__ import annotations
 
-import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
 
-from ..errors import LoginError, ProviderUnavailable, TokenRejected
-from ..protocol.authorization import (
-    AuthorizationRequest,
-    BrowserRequest,
-    PushedRequest,
-    RequestObject,
-)
+from ..errors import ProviderRefused, ProviderUnavailable
+from ..protocol.agreement import Agreement
+from ..protocol.authorization import PushedRequest
+from ..protocol.binding import TokenBinding
 from ..protocol.client import ClientConfig
-from ..protocol.client_auth import ClientAuthentication, authenticate_client
+from ..protocol.client_auth import with_claims
 from ..protocol.id_token import IDTokenClaims, verify_id_token, verify_renewed_id_token
-from ..protocol.keys import KeySet
+from ..protocol.key_set import KeySet
 from ..protocol.logout import LogoutToken
-from ..protocol.metadata import Agreement, ProviderMetadata, agree, metadata_urls
-from ..protocol.response import AuthorizationResponse
-from ..protocol.tokens import TokenSet
+from ..protocol.metadata import ProviderMetadata
+from ..protocol.outbound import Answer, Outbound, Parameters, Proof
+from ..protocol.response import AuthorizationResponse, ResponseParameters
+from ..protocol.response_mode import RESPONSE_MODES
+from ..protocol.tokens import Renewal, TokenSet, parse_id_token
 from ..protocol.transaction import Transaction
-from ..protocol.userinfo import parse_userinfo
-from .calls import Calls, OnCall, refusal
-from .documents import MAX_TTL, MIN_TTL, Document, time_to_live
-from .http import Answer, Http
+from ..protocol.userinfo import UserInfo, verify_userinfo
+from .backoff import Backoff
+from .endpoint import Endpoints, OnCall, refusal
+from .http import Http
+from .nonces import Nonces
+from .published import Published
+from .spent_tokens import SpentTokens
 
-T = TypeVar("T")
-
-log: logging.Logger = logging.getLogger("flask_parjar")
-
-_LONGEST_WAIT = 2  # seconds of Retry-After that a browser may be kept waiting for the one retry
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutgoingRequest:
-    """What the browser leaves with, and the request object behind it where there is one."""
-
-    browser: BrowserRequest
-    request_object: RequestObject | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Published:
-    """The provider's metadata, and what came of reading it with our configuration in hand."""
-
-    metadata: ProviderMetadata
-    agreement: Agreement | LoginError
+#: How a push ends at a provider that ignores ``request`` and misses the parameters, or that takes
+#: the push for the request of a browser.
+_OF_IGNORED_SIGNATURES = ("push_refused", "provider_redirect")
+_NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
+_MAY_TAKE_NO_SIGNED_REQUESTS = (
+    "; its metadata says nothing of signed requests, so perhaps it takes none: see PARJAR_REQUEST"
+)
 
 
 class Provider:
-    """One provider and our client there: shared by all threads, holding documents and no request.
+    """One provider and our client there: shared by all threads, without data of any request.
 
-    :param on_call: told of each exchange, with secrets cut short.
+    :param http: the connections to it.
+    :param on_call: called after each exchange, with secrets cut short.
+    :param clock: gives seconds that never go back.
     """
 
-    def __init__(self, client: ClientConfig, http: Http, *, on_call: OnCall) -> None:
+    def __init__(
+        self,
+        client: ClientConfig,
+        http: Http,
+        *,
+        on_call: OnCall,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.client = client
-        self._calls = Calls(client.name, http, on_call)
-        self._published = Document(self._fetch_metadata, name=f"metadata of {client.issuer}")
-        self._keys = Document(self._fetch_keys, name=f"keys of {client.issuer}")
+        self.http = http
+        #: Those of this provider, and of the APIs that take its tokens.
+        self.nonces = Nonces()
+        self._endpoints = Endpoints(client.name, http, on_call, headers=client.http_headers)
+        self._published = Published(client, self._endpoints, clock)
+        self._clock = clock
+        self._push_backoff = Backoff(clock)
+        self._refresh_backoff = Backoff(clock)
+        self._spent = SpentTokens()
 
-    # What the provider publishes.
+    @property
+    def name(self) -> str:
+        """The name in PARJAR_PROVIDERS, or ``default``."""
+        return self.client.name
+
+    @property
+    def issuer(self) -> str:
+        """The issuer identifier."""
+        return self.client.issuer
 
     def metadata(self, now: int) -> ProviderMetadata:
-        """The provider's metadata, from memory while it is fresh.
-
-        :raises ProviderUnavailable: where it cannot be had, or is wrong.
-        """
-        return self._published.get(now).metadata
+        """See `Published.metadata`."""
+        return self._published.metadata(now)
 
     def agreement(self, now: int) -> Agreement:
-        """How to speak with this provider.
+        """See `Published.agreement`."""
+        return self._published.agreement(now)
 
-        :raises LoginError: where its metadata and our configuration do not meet.
-        """
-        agreement = self._published.get(now).agreement
-        if isinstance(agreement, LoginError):
-            raise LoginError(agreement.code, agreement.detail)
-        return agreement
+    def keys(self, now: int) -> KeySet:
+        """See `Published.keys`."""
+        return self._published.keys(now)
 
-    def _fetch_metadata(self, now: int) -> tuple[_Published, int]:
-        document, ttl = self._read_metadata()
-        metadata = ProviderMetadata.parse(
-            document, expected_issuer=self.client.issuer, allow_http=self.client.insecure_http
-        )
-        try:
-            return _Published(metadata=metadata, agreement=agree(metadata, self.client)), ttl
-        except LoginError as exc:  # looked at again soon: somebody is probably mending it
-            return _Published(metadata=metadata, agreement=exc), MIN_TTL
+    # The authorization request.
 
-    def _read_metadata(self) -> tuple[Mapping[str, Any], int]:
-        if self.client.metadata is not None:
-            return self.client.metadata, MAX_TTL
-        first, second = metadata_urls(self.client.issuer)
-        try:
-            answer = self._fetch_document("discovery", first)
-        except ProviderUnavailable as exc:
-            if exc.code != "provider_failed":
-                raise
-            answer = self._fetch_document("discovery", second)
-        return answer.document or {}, time_to_live(answer.headers.get("Cache-Control"))
+    def push(
+        self,
+        build: Callable[[], Outbound],
+        *,
+        binding: TokenBinding,
+        assertion_claims: Mapping[str, Any] = _NO_CLAIMS,
+        now: int,
+    ) -> PushedRequest:
+        """Push an authorization request.
 
-    def _fetch_keys(self, now: int) -> tuple[KeySet, int]:
-        answer = self._fetch_document("jwks", self.metadata(now).jwks_uri)
-        try:
-            keys = KeySet.parse(answer.document or {})
-        except ValueError as exc:
-            raise ProviderUnavailable("jwks", str(exc)) from exc
-        return keys, time_to_live(answer.headers.get("Cache-Control"))
+        After a timeout there is a pause: anyone can begin a login, and each would hold a thread.
 
-    def _fetch_document(self, endpoint: str, url: str) -> Answer:
-        answer = self._calls.call(endpoint, "GET", url)
-        if answer.status != 200:
-            raise ProviderUnavailable("provider_failed", f"{endpoint}: HTTP {answer.status}")
-        if answer.document is None:
-            raise ProviderUnavailable("provider_answer", f"{endpoint}: no JSON object")
-        return answer
-
-    # The way out.
-
-    def push(self, request: AuthorizationRequest, *, now: int) -> OutgoingRequest:
-        """Sign a request and push it; nothing but ``client_id`` and ``request_uri`` is left.
-
-        A connection that fails, and a provider that asks for a moment's patience, get one more
-        try, with a request object and an assertion of its own.
-
-        :raises LoginError: no agreement with the provider.
+        :param build: makes the request; called for each try, for a new request object.
+        :param assertion_claims: further claims of the client assertion.
         :raises ProviderRefused: ``push_refused``, ``client_refused``.
         :raises ProviderUnavailable: the provider or the network is broken.
 
-        RFC 9126 section 2, RFC 9101 section 4.
+        RFC 9126 section 2.
         """
+        agreement = self.agreement(now)
         try:
-            return self._push_once(request, now)
+            client_auth = with_claims(agreement.client_auth, assertion_claims)
+            proofs = (client_auth, *binding.push_proofs(nonces=self.nonces))
+            answer = self._send_push(build, proofs, now=now)
+            if answer.status not in (200, 201):
+                raise refusal(answer, "push_refused", now=now)
+        except (ProviderRefused, ProviderUnavailable) as exc:
+            signing = agreement.request_signing
+            if exc.error_code in _OF_IGNORED_SIGNATURES and signing and not signing.announced:
+                exc.detail += _MAY_TAKE_NO_SIGNED_REQUESTS
+            raise
+        return PushedRequest.parse(answer.document or {})
+
+    def _send_push(
+        self, build: Callable[[], Outbound], proofs: Sequence[Proof], *, now: int
+    ) -> Answer:
+        """Send a pushed request; start or end the back-off that all logins share."""
+        if wait := self._push_backoff.wait():
+            raise ProviderUnavailable(
+                "provider_timeout", "a push timed out a moment ago", retry_after=wait
+            )
+        began = self._clock()
+        try:
+            answer = self._endpoints.send(
+                "pushed_authorization_request", build, proofs=proofs, now=now
+            )
         except ProviderUnavailable as exc:
-            wait = 0 if exc.code == "provider_unreachable" else exc.retry_after
-            if wait is None or wait > _LONGEST_WAIT:
-                raise
-            log.warning("push to %s: %s, trying once more", self.client.issuer, exc.code)
-            time.sleep(wait)
-            return self._push_once(request, now + wait)
+            if exc.error_code == "provider_timeout":
+                self._push_backoff.failed(began=began)
+            else:  # it came at once, so no thread waits for it
+                self._push_backoff.succeeded()
+            raise
+        self._push_backoff.succeeded()
+        return answer
 
-    def _push_once(self, request: AuthorizationRequest, now: int) -> OutgoingRequest:
-        agreement, metadata = self.agreement(now), self.metadata(now)
-        request_object = None
-        form: Mapping[str, str] = request.as_form()
-        if agreement.request_object_alg is not None:
-            key = self.client.signing_keys[0]
-            request_object = RequestObject.sign(
-                request, key=key, alg=agreement.request_object_alg, now=now
-            )
-            form = {"client_id": self.client.client_id, "request": request_object.jwt}
-        endpoint = metadata.pushed_authorization_request_endpoint
-        if not agreement.pushed or endpoint is None:
-            browser = BrowserRequest(
-                authorization_endpoint=metadata.authorization_endpoint,
-                parameters=request.beside_request_object() | dict(form),
-            )
-            return OutgoingRequest(browser=browser, request_object=request_object)
-        authentication = self._authenticate(agreement, endpoint, now)
-        answer = self._calls.call(
-            "pushed_authorization_request", "POST", endpoint, form=form, by=authentication
-        )
-        if answer.status not in (200, 201):
-            raise refusal(answer, "push_refused", now=now)
-        browser = PushedRequest.parse(
-            answer.document or {},
-            client_id=self.client.client_id,
-            authorization_endpoint=metadata.authorization_endpoint,
-        )
-        return OutgoingRequest(browser=browser, request_object=request_object)
+    # The authorization response.
 
-    # The way back.
+    @property
+    def posts_responses(self) -> bool:
+        """Whether the browser brings a response back as a form."""
+        return RESPONSE_MODES[self.client.response_mode].posted
+
+    def unwrap(self, received: ResponseParameters, *, now: int) -> ResponseParameters:
+        """Find the parameters of a response in what the browser brought.
+
+        :raises TokenRejected: what is around them breaks a rule.
+        """
+        return RESPONSE_MODES[self.client.response_mode].unwrap(
+            received,
+            lambda verify: self._published.open_with(verify, now=now, anybody_asks=True),
+            now,
+        )
 
     def exchange(
-        self, response: AuthorizationResponse, transaction: Transaction, *, now: int
+        self,
+        response: AuthorizationResponse,
+        transaction: Transaction,
+        *,
+        binding: TokenBinding,
+        now: int,
     ) -> TokenSet:
-        """Exchange the code for tokens, with the verifier that only this login's session has.
+        """Exchange the code for tokens, with the code verifier of this login.
 
-        :raises ProviderRefused: ``code_refused``, ``client_refused``.
+        :raises ProviderRefused: ``code_refused``, ``exchange_refused``, ``client_refused``.
         :raises ProviderUnavailable: the provider or the network is broken.
         :raises TokenRejected: the answer breaks a rule.
 
-        RFC 6749 section 4.1.3, RFC 7636 section 4.5.
+        RFC 6749 section 4.1.3, RFC 7636 section 4.5, RFC 8707 section 2.2.
         """
-        form = {
+        form: Parameters = {
             "grant_type": "authorization_code",
             "code": response.code,
             "redirect_uri": transaction.redirect_uri,
             "code_verifier": transaction.code_verifier,
+            "resource": list(transaction.resources),
         }
-        endpoint = self.metadata(now).token_endpoint
-        answer = self._post("token", endpoint, form, refused="code_refused", now=now)
-        return TokenSet.parse(answer.document or {}, asked_scopes=transaction.scopes, now=now)
+        claims = transaction.assertion_claims
+        answer = self._post_for_tokens(form, binding, claims, refused="code_refused", now=now)
+        tokens = TokenSet.parse(
+            answer.document or {}, asked_scopes=transaction.scopes, binding=binding, now=now
+        )
+        return replace(tokens, resources=transaction.resources, assertion_claims=claims)
 
-    def verify(self, tokens: TokenSet, transaction: Transaction, *, now: int) -> IDTokenClaims:
-        """Prove the ID token; a key that we have not seen yet is looked for once.
+    def verify_id_token(
+        self, tokens: TokenSet, transaction: Transaction, *, now: int
+    ) -> IDTokenClaims:
+        """Verify the ID token of a login.
 
-        :raises TokenRejected: the token breaks a rule.
+        :raises TokenRejected: it breaks a rule.
 
-        OpenID Connect Core 3.1.3.7 and 10.1.1.
+        OpenID Connect Core 3.1.3.7.
         """
-        algs = self.agreement(now).id_token_algs
-        return self._with_keys(
-            lambda keys: verify_id_token(
+        return self._published.open_with(
+            lambda opener: verify_id_token(
                 tokens.id_token,
-                keys=keys,
-                algs=algs,
-                client=self.client,
+                opener=opener,
                 transaction=transaction,
                 access_token=tokens.access_token,
                 now=now,
             ),
-            now,
+            now=now,
         )
 
-    def userinfo(self, tokens: TokenSet, id_token: IDTokenClaims, *, now: int) -> IDTokenClaims:
-        """Add what the userinfo endpoint says of the same subject.
+    def userinfo(self, tokens: TokenSet, *, expected_subject: str, now: int) -> UserInfo:
+        """Fetch the claims of the userinfo endpoint.
 
+        :param expected_subject: the ``sub`` of the ID token.
         :raises ProviderRefused: ``userinfo_refused``.
-        :raises TokenRejected: ``userinfo_subject``, and those of a signed answer.
+        :raises TokenRejected: ``userinfo_subject``, or the code of a check of a signed answer.
 
         OpenID Connect Core 5.3.
         """
-        endpoint = self.metadata(now).userinfo_endpoint or ""
-        bearer = ClientAuthentication(form={}, authorization=f"Bearer {tokens.access_token}")
-        answer = self._calls.call("userinfo", "GET", endpoint, by=bearer)
+        url = self.agreement(now).endpoints.userinfo or ""
+        answer = self._endpoints.send(
+            "userinfo",
+            lambda: Outbound(method="GET", url=url),
+            proofs=tokens.binding.proofs(tokens.access_token, nonces=self.nonces),
+            now=now,
+        )
         if answer.status != 200:
             raise refusal(answer, "userinfo_refused", now=now)
-        claims = parse_userinfo(
-            answer.document,
-            answer.body,
-            client=self.client,
-            keys=self._keys.get(now),
-            algs=self.agreement(now).id_token_algs,
-            expected_subject=id_token.subject,
-        )
-        return replace(
-            id_token,
-            claims={**claims, **id_token.claims},
-            proofs=(*id_token.proofs, "userinfo: about the same sub"),
+        return self._published.open_with(
+            lambda opener: verify_userinfo(
+                answer, opener=opener, expected_subject=expected_subject, now=now
+            ),
+            now=now,
         )
 
     # After the login.
 
-    def refresh(self, tokens: TokenSet, *, subject: str, now: int) -> TokenSet:
-        """Renew the access token. Never tried twice: the refresh token may be spent by the first.
+    def refresh(self, tokens: TokenSet, *, now: int) -> Renewal:
+        """Renew the access token. The ID token that may come with it is not verified yet.
 
-        :param subject: whose tokens they are.
+        Metadata and keys are fetched before the refresh token is sent, so that afterwards only the
+        answer itself can be wrong. After a 200 the refresh token is never sent again. After a
+        failure no session sends one for a while, because the provider is the same for all of them.
+
         :raises ProviderRefused: ``refresh_refused``, ``client_refused``.
-        :raises ProviderUnavailable: the provider or the network is broken.
-        :raises TokenRejected: the answer breaks a rule.
+        :raises ProviderUnavailable: the provider or the network is broken, or was a moment ago.
+            If it is ``carried_out``, the refresh token was used.
+        :raises TokenRejected: the answer breaks a rule; the refresh token was used.
 
-        RFC 6749 section 6, OpenID Connect Core 12.
+        RFC 6749 section 6, RFC 9700 section 4.14.
         """
-        form = {"grant_type": "refresh_token", "refresh_token": tokens.refresh_token or ""}
-        endpoint = self.metadata(now).token_endpoint
-        answer = self._post("token", endpoint, form, refused="refresh_refused", now=now)
-        renewed = tokens.renewed_by(answer.document or {}, now=now)
-        if renewed.id_token != tokens.id_token:
-            algs = self.agreement(now).id_token_algs
-            self._with_keys(
-                lambda keys: verify_renewed_id_token(
-                    renewed.id_token,
-                    original=tokens.id_token,
-                    expected_subject=subject,
-                    keys=keys,
-                    algs=algs,
-                    client=self.client,
-                    access_token=renewed.access_token,
-                    now=now,
-                ),
-                now,
+        refresh_token = tokens.refresh_token or ""
+        if refresh_token in self._spent:
+            raise ProviderRefused("refresh_refused", error="invalid_grant", description="used up")
+        self.agreement(now)
+        self._published.keys(now)
+        if wait := self._refresh_backoff.wait():
+            raise ProviderUnavailable(
+                "provider_unreachable", "a renewal failed a moment ago", retry_after=wait
             )
-        return renewed
+        answer = self._send_refresh_token(refresh_token, tokens, now=now)
+        self._spent.add(refresh_token)
+        document = answer.document or {}
+        renewed = tokens.renewed_by(document, now=now)
+        if renewed.refresh_token == refresh_token:  # not rotated: it may be used again
+            self._spent.discard(refresh_token)
+        return Renewal(tokens=renewed, id_token=document.get("id_token"))
 
-    def revoke(self, token: str, kind: str, *, now: int) -> None:
-        """Tell the provider that a token is not needed any more, where it wants to know.
+    def _send_refresh_token(self, refresh_token: str, tokens: TokenSet, *, now: int) -> Answer:
+        """Send a refresh token; start or end the back-off that all sessions share."""
+        form: Parameters = {
+            "grant_type": "refresh_token",
+            "refresh_token": refresh_token,
+            "resource": list(tokens.resources),
+        }
+        try:
+            answer = self._post_for_tokens(
+                form, tokens.binding, tokens.assertion_claims, refused="refresh_refused", now=now
+            )
+        except ProviderRefused as exc:
+            if exc.error_code == "client_refused":  # the same would happen to every session
+                self._refresh_backoff.failed()
+            else:
+                self._refresh_backoff.succeeded()
+            raise
+        except ProviderUnavailable as exc:
+            if exc.carried_out:
+                self._spent.add(refresh_token)
+            self._refresh_backoff.failed(exc.retry_after)
+            raise
+        self._refresh_backoff.succeeded()
+        return answer
+
+    def verify_renewal(
+        self, renewal: Renewal, *, original: TokenSet, subject: str, now: int
+    ) -> TokenSet:
+        """Verify the ID token of a renewal, if there is one.
+
+        :param original: the tokens as they were before.
+        :param subject: the ``sub`` of the session.
+        :returns: the renewed tokens, with that ID token.
+        :raises TokenRejected: the ID token breaks a rule.
+
+        OpenID Connect Core 12.2.
+        """
+        renewed = renewal.tokens
+        if renewal.id_token is None:
+            return renewed
+        id_token = parse_id_token(renewal.id_token)
+        jws = self._published.open_with(
+            lambda opener: verify_renewed_id_token(
+                id_token,
+                opener=opener,
+                original=original.id_token,
+                expected_subject=subject,
+                access_token=renewed.access_token,
+                now=now,
+            ),
+            now=now,
+        )
+        return replace(renewed, id_token=jws)
+
+    def revoke(
+        self,
+        token: str,
+        kind: str,
+        *,
+        binding: TokenBinding,
+        assertion_claims: Mapping[str, Any] = _NO_CLAIMS,
+        now: int,
+    ) -> None:
+        """Revoke a token, if the provider has a revocation endpoint.
 
         :param kind: ``refresh_token`` or ``access_token``.
+        :param assertion_claims: further claims of the client assertion.
         :raises ProviderRefused: ``revocation_refused``, ``client_refused``.
         :raises ProviderUnavailable: the provider or the network is broken.
 
         RFC 7009 section 2.1.
         """
-        endpoint = self.metadata(now).revocation_endpoint
-        if endpoint is None:
+        url = self.agreement(now).endpoints.revocation
+        if url is None:
             return
         form = {"token": token, "token_type_hint": kind}
-        self._post("revocation", endpoint, form, refused="revocation_refused", now=now)
+        answer = self._post("revocation", url, form, binding, assertion_claims, now=now)
+        if not 200 <= answer.status < 300:  # some providers answer 202 or 204
+            raise refusal(answer, "revocation_refused", now=now)
 
     def verify_logout_token(self, token: str, *, now: int) -> LogoutToken:
-        """Prove a notice that somebody is logged out at the provider.
+        """Verify a logout token.
 
-        :raises TokenRejected: the notice breaks a rule.
+        :raises TokenRejected: it breaks a rule.
 
         OpenID Connect Back-Channel Logout 1.0 section 2.6.
         """
-        algs = self.agreement(now).id_token_algs
-        return self._with_keys(
-            lambda keys: LogoutToken.verify(
-                token, keys=keys, algs=algs, client=self.client, now=now
-            ),
-            now,
+        return self._published.open_with(
+            lambda opener: LogoutToken.verify(token, opener=opener, now=now),
+            now=now,
+            anybody_asks=True,
         )
 
     # One exchange.
 
-    def _post(
-        self, name: str, endpoint: str, form: Mapping[str, str], *, refused: str, now: int
+    def _post_for_tokens(
+        self,
+        form: Parameters,
+        binding: TokenBinding,
+        assertion_claims: Mapping[str, Any],
+        *,
+        refused: str,
+        now: int,
     ) -> Answer:
-        """Post a form with our authentication; what is not a 200 is an error of that code."""
-        authentication = self._authenticate(self.agreement(now), endpoint, now)
-        answer = self._calls.call(name, "POST", endpoint, form=form, by=authentication)
+        """Post a form to the token endpoint.
+
+        :param refused: the error code if the answer is not a 200.
+        """
+        url = self.agreement(now).endpoints.token
+        answer = self._post("token", url, form, binding, assertion_claims, now=now)
         if answer.status != 200:
             raise refusal(answer, refused, now=now)
         return answer
 
-    def _with_keys(self, verify: Callable[[KeySet], T], now: int) -> T:
-        """Verify with the keys that we have; one that is unknown is looked for once."""
-        keys = self._keys.get(now)
-        try:
-            return verify(keys)
-        except TokenRejected as exc:
-            if exc.code != "token_key":
-                raise
-            newer = self._keys.get_newer_than(keys, now)
-            if newer is keys:
-                raise
-            return verify(newer)
-
-    def _authenticate(self, agreement: Agreement, endpoint: str, now: int) -> ClientAuthentication:
-        key = self.client.assertion_key(agreement.client_auth)
-        return authenticate_client(self.client, agreement, key=key, endpoint=endpoint, now=now)
+    def _post(
+        self,
+        endpoint: str,
+        url: str,
+        form: Parameters,
+        binding: TokenBinding,
+        assertion_claims: Mapping[str, Any],
+        *,
+        now: int,
+    ) -> Answer:
+        """Post a form with client authentication."""
+        client_auth = with_claims(self.agreement(now).client_auth, assertion_claims)
+        proofs = (client_auth, *binding.proofs(nonces=self.nonces))
+        return self._endpoints.send(
+            endpoint, lambda: Outbound.post(url, form), proofs=proofs, now=now
+        )

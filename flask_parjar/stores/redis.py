@@ -1,4 +1,4 @@
-"""A store in Redis or Valkey: for many processes on many machines. Alone knows redis-py."""
+"""A store in Redis or Valkey, for many processes on many machines. Only this file uses redis-py."""
 
 from __future__ import annotations
 
@@ -20,45 +20,54 @@ T = TypeVar("T")
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.005, 0.05  # seconds between two looks at a lock
+_FIRST_WAIT, _LONGEST_WAIT = 0.005, 0.05  # seconds between two attempts to get a lock
 _GLOB = str.maketrans({each: f"\\{each}" for each in "*?[]\\^"})
 
-# Each runs in Redis as one step, so that nothing comes between its look and its write.
+# Each script runs in Redis as one atomic step: no other write comes between its read and its write.
+# If the new value is there already, this is the second try, and the first one's answer was lost.
 _REPLACE = """
-if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
-redis.call('set', KEYS[1], ARGV[2], 'EX', ARGV[3])
-return 1
+local found = redis.call('get', KEYS[1])
+if found == ARGV[1] then redis.call('set', KEYS[1], ARGV[2], 'EX', ARGV[3]) return 1 end
+if found == ARGV[2] then return 1 end
+return 0
 """
-_UNLOCK = "if redis.call('get', KEYS[1]) == ARGV[1] then redis.call('del', KEYS[1]) end"
+_REMOVE = """
+if redis.call('get', KEYS[1]) ~= ARGV[1] then return 0 end
+return redis.call('del', KEYS[1])
+"""
 
 
 class RedisStore:
-    """Texts in Redis, each with an expiry.
+    """Strings in Redis, each with an expiry.
+
+    Nothing is connected yet, so a site can start while Redis is down.
 
     :param address: ``redis://``, ``rediss://`` or ``unix://``, as redis-py reads it.
-    :param prefix: begins every key: two apps on one server never meet.
+    :param prefix: the prefix of all keys, so that several apps can share one server.
     :param timeout: seconds that one answer may take.
     :raises ValueError: the address cannot be read.
-
-    Nothing is connected yet: the site starts while Redis is away.
     """
 
     def __init__(self, address: str, *, prefix: str, timeout: float) -> None:
-        # A connection that Redis closed while nobody used it is opened once more; a Redis that is
-        # slow is not asked twice.
+        # Retry once if the connection failed: Redis closes idle connections. Do not retry after a
+        # time-out, because a slow Redis would then take twice the time.
         retry = Retry(NoBackoff(), 1, supported_errors=(redis.ConnectionError,))
         try:
             self._redis: Any = redis.Redis.from_url(
                 address,
                 decode_responses=True,
+                # Another program may have written bytes that are no text. They become a text that
+                # cannot be decrypted, in place of an exception. It is the same bytes again when it
+                # is sent, for a comparison.
+                encoding_errors="surrogateescape",
                 socket_timeout=timeout,
                 socket_connect_timeout=timeout,
                 retry=retry,
             )
             pool = self._redis.connection_pool
-            pool.connection_class(**pool.connection_kwargs)  # refuses an option that there is not
+            pool.connection_class(**pool.connection_kwargs)  # raises for an unknown option
         except (ValueError, TypeError, redis.RedisError):
-            # (What redis-py says may quote the password.)
+            # Without the cause: redis-py's message may quote the password.
             raise ValueError(
                 "redis-py cannot read the address: are its options right, and / ? # in its "
                 "password written as %2F %3F %23?"
@@ -71,7 +80,11 @@ class RedisStore:
 
     def add(self, key: str, value: str, *, ttl: int) -> bool:
         """See `Store.add`."""
-        return self._ask(lambda: bool(self._redis.set(self._prefix + key, value, ex=ttl, nx=True)))
+        name = self._prefix + key
+        if self._ask(lambda: bool(self._redis.set(name, value, ex=ttl, nx=True))):
+            return True
+        # This may have been the second try: then the first one stored it, and its answer was lost.
+        return self.get(key)[0] == value
 
     def replace(self, key: str, value: str, *, expected: str, ttl: int) -> bool:
         """See `Store.replace`."""
@@ -87,6 +100,10 @@ class RedisStore:
         """See `Store.delete`."""
         self._ask(lambda: self._redis.delete(self._prefix + key))
 
+    def remove(self, key: str, *, expected: str) -> bool:
+        """See `Store.remove`."""
+        return self._ask(lambda: bool(self._redis.eval(_REMOVE, 1, self._prefix + key, expected)))
+
     def keys(self, prefix: str) -> Iterator[str]:
         """See `Store.keys`."""
         pattern = (self._prefix + prefix).translate(_GLOB) + "*"
@@ -95,12 +112,10 @@ class RedisStore:
 
     @contextmanager
     def lock(self, key: str, *, ttl: int, wait: float) -> Iterator[None]:
-        """See `Store.lock`. The lock's value is its holder's own: nobody opens another's."""
+        """See `Store.lock`. Its value is random for each holder: only the holder releases it."""
         name, mine = f"lock:{key}", secrets.token_hex(16)
         deadline, pause = time.monotonic() + wait, _FIRST_WAIT
         while not self.add(name, mine, ttl=ttl):
-            if self.get(name)[0] == mine:
-                break  # it was taken, and only the answer was lost
             if time.monotonic() > deadline:
                 raise StoreUnavailable("store_busy", f"waited {wait} s")
             time.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - so that waiters spread
@@ -109,13 +124,13 @@ class RedisStore:
             yield
         finally:
             try:
-                self._ask(lambda: self._redis.eval(_UNLOCK, 1, self._prefix + name, mine))
-            except StoreUnavailable as exc:  # it opens by itself, after its ttl
+                self.remove(name, expected=mine)
+            except StoreUnavailable as exc:  # it expires after its ttl
                 log.warning("a lock was left to expire: %s", exc.detail)
 
     def _ask(self, question: Callable[[], T]) -> T:
         try:
             return question()
         except (redis.RedisError, OSError) as exc:
-            # (redis-py's messages name the host and may quote a command: the class is enough.)
+            # Only the class: redis-py's messages name the host and may quote a command.
             raise StoreUnavailable("store_unreachable", f"Redis: {type(exc).__name__}") from exc

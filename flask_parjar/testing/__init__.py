@@ -1,15 +1,15 @@
 """An OpenID provider in this process: for development, and for the tests of apps that log in.
 
-Nothing of the rest of the package imports this one but the command line, when it is asked to.
+Nothing else in the package imports this one, apart from one command of the command line.
 """
 
-from .adapter import WSGIAdapter
 from .browser import Browser, Stopped
-from .clients import Client
+from .clients import Client, ClientMetadata
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFault, Fault
 from .people import PEOPLE, Person
 from .provider import DevProvider
-from .state import Call
+from .serving import WSGIAdapter
+from .state import Call, Demands
 
 __all__ = [
     "FAULTS",
@@ -19,6 +19,8 @@ __all__ = [
     "Browser",
     "Call",
     "Client",
+    "ClientMetadata",
+    "Demands",
     "DevProvider",
     "Fault",
     "Person",

@@ -1,29 +1,38 @@
-"""The provider's WSGI app: the channels put together, its cookie, what each answer carries."""
+"""The provider as a Flask app: what its endpoints share.
+
+That is the cookie, the headers of each response, how parameters are read, and how pages are shown.
+"""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
-from flask import Flask, Response, request
-from werkzeug.datastructures import Headers
+from flask import Blueprint, Flask, Response, request
+from jinja2 import Environment, PackageLoader
+from werkzeug.datastructures import Headers, MultiDict
 
-from .back_channel import BackChannel
-from .front_channel import FrontChannel
-from .metadata import path_prefix
-from .sign_out import SignOutChannel
+from .answers import AuthorizationAnswer, InvalidRequestError, OAuth2Error, refusal
+from .documents import path_prefix
 from .state import Call, ProviderState
 
 _MAX_REQUEST_BYTES = 262_144
 
+# All providers of a process share the compiled templates: with those of its own, the first login at
+# each new provider would take twice the time.
+_templates = Environment(
+    loader=PackageLoader("flask_parjar.testing"), autoescape=True, auto_reload=False
+)
 
-def create_app(state: ProviderState) -> Flask:
-    """The app that answers for the provider: every endpoint, and what they have in common."""
-    app = Flask("flask_parjar.testing", static_folder=None, template_folder="templates")
+
+def create_app(state: ProviderState, endpoints: Iterable[Blueprint]) -> Flask:
+    """The WSGI app of one provider, with these endpoints."""
+    app = Flask("flask_parjar.testing", static_folder=None)
     parts = urlsplit(state.issuer)
     app.config.update(
         SECRET_KEY=secrets.token_bytes(32),
-        # Cookies on 127.0.0.1 are shared by all ports: this name is no other site's.
+        # All ports of 127.0.0.1 share cookies, so the name has the port.
         SESSION_COOKIE_NAME=f"parjar_dev_provider_{parts.port or 0}",
         SESSION_COOKIE_PATH=path_prefix(state.issuer) or "/",
         SESSION_COOKIE_SECURE=parts.scheme == "https",
@@ -33,7 +42,7 @@ def create_app(state: ProviderState) -> Flask:
     )
 
     @app.before_request
-    def _arrive() -> Response | None:
+    def _record_and_check_host() -> Response | None:
         state.record(
             Call(
                 endpoint=(request.endpoint or "").rpartition(".")[2],
@@ -44,17 +53,109 @@ def create_app(state: ProviderState) -> Flask:
             )
         )
         if request.host != parts.netloc.rpartition("@")[2]:
-            # A foreign name that leads to this machine is how a page elsewhere would reach us.
+            # Against DNS rebinding: a page elsewhere could reach us by a name of its own.
             return Response(f"This is {state.issuer}\n", status=421, content_type="text/plain")
         return None
 
     @app.after_request
-    def _leave(response: Response) -> Response:
+    def _add_headers(response: Response) -> Response:
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["Referrer-Policy"] = "strict-origin"
         response.headers["X-Content-Type-Options"] = "nosniff"
         return response
 
-    for channel in (BackChannel(state), FrontChannel(state), SignOutChannel(state)):
-        app.register_blueprint(channel.blueprint())
+    for blueprint in endpoints:
+        app.register_blueprint(blueprint)
     return app
+
+
+#: The only parameter that may be there more than once (RFC 8707 section 2).
+_MAY_BE_REPEATED = "resource"
+
+
+def query_parameters() -> dict[str, str]:
+    """The parameters of the URL. One without a value counts as missing.
+
+    :raises OAuth2Error: ``invalid_request``: a parameter is there twice
+
+    RFC 6749 section 3.1
+    """
+    return _each_once(request.args)
+
+
+def form_parameters() -> dict[str, str]:
+    """The parameters of the form. One without a value counts as missing.
+
+    :raises OAuth2Error: ``invalid_request``: the body is no form, a parameter is there twice, or
+        there are parameters in the URL
+
+    RFC 6749 sections 3.2 and 2.3.1
+    """
+    if request.mimetype != "application/x-www-form-urlencoded":
+        raise refusal(InvalidRequestError, "Content-Type must be application/x-www-form-urlencoded")
+    if request.args:
+        raise refusal(InvalidRequestError, "parameters belong in the body, not in the URL")
+    return _each_once(request.form)
+
+
+def resources() -> list[str]:
+    """The values of ``resource`` in the form or the URL (RFC 8707 section 2)."""
+    given = request.form if request.method == "POST" else request.args
+    return [value for value in given.getlist(_MAY_BE_REPEATED) if value]
+
+
+def _each_once(given: MultiDict[str, str]) -> dict[str, str]:
+    repeated = {name for name, values in given.lists() if len(values) > 1}
+    if twice := sorted(repeated - {_MAY_BE_REPEATED}):
+        raise refusal(InvalidRequestError, f"given more than once: {', '.join(twice)}")
+    return {name: value for name, value in given.items() if value}
+
+
+def page(
+    template: str,
+    values: Mapping[str, object],
+    *,
+    status: int = 200,
+    frames: Collection[str] = (),
+) -> Response:
+    """A page from the ``dev_provider`` templates. It may run and load only what is in it.
+
+    :param values: what the template shows
+    :param frames: URLs that it may load in frames
+    """
+    nonce = secrets.token_urlsafe(16)
+    body = _templates.get_template(f"dev_provider/{template}").render(
+        nonce=nonce, frames=frames, **values
+    )
+    origins = dict.fromkeys("{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in frames)
+    frame_src = f"frame-src {' '.join(origins)}; " if origins else ""
+    response = Response(body, status=status, content_type="text/html; charset=utf-8")
+    # No form-action: browsers apply it to the redirect after the form, which leads to the client.
+    response.headers["Content-Security-Policy"] = (
+        f"default-src 'none'; style-src 'nonce-{nonce}'; script-src 'nonce-{nonce}'; "
+        f"{frame_src}base-uri 'none'; frame-ancestors 'none'"
+    )
+    return response
+
+
+def see_other(url: str) -> Response:
+    """Redirect with GET (RFC 9110 section 15.4.4; RFC 9700 section 4.12 asks for 303, not 307)."""
+    return Response(status=303, headers={"Location": url})
+
+
+def answer_page(answer: AuthorizationAnswer) -> Response:
+    """The authorization response: a redirect, or a form that posts itself.
+
+    RFC 6749 section 4.1.2, OAuth 2.0 Form Post Response Mode section 2
+    """
+    if answer.mode == "form_post":
+        return page(
+            "form_post.html", {"action": answer.redirect_uri, "parameters": answer.parameters}
+        )
+    return see_other(answer.url())
+
+
+def error_page(error: OAuth2Error) -> Response:
+    """The provider's own page for an error that must not be sent to a client."""
+    _, body, _ = error()
+    return page("error.html", {"error": body}, status=400)

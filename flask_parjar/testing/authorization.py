@@ -1,71 +1,112 @@
-"""The decisions between a pushed request and a code: who must sign in, what must be agreed to.
+"""From a pushed request to a code: who is signed in, who must sign in, and what must be agreed to.
 
-Pages and cookies are in ``front_channel.py``; here are the questions and their answers.
+The pages are in ``browser_endpoints.py``; the decisions are here. The cookie has only the session's
+identifier, so a session can be ended for every browser.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import secrets
+from dataclasses import replace
 from typing import Literal
 
-from .answers import AuthorizationAnswer
-from .metadata import ACR_LEVELS
-from .refusals import ConsentRequiredError, LoginRequiredError, OAuth2Error, refusal
-from .request_object import AuthorizationRequest
-from .sessions import SignIn, join_session
-from .state import ProviderState, fresh_secret
+from flask import session as flask_session
+
+from .answers import (
+    AuthorizationAnswer,
+    ConsentRequiredError,
+    LoginRequiredError,
+    OAuth2Error,
+    refusal,
+)
+from .clients import Client
+from .documents import ACR_LEVELS
+from .people import Person
+from .state import (
+    AuthorizationRequest,
+    ClientSession,
+    Grant,
+    Interaction,
+    ProviderState,
+    ReturnAddress,
+    SignIn,
+    fresh_secret,
+)
 
 CODE_SECONDS = 60
 INTERACTION_SECONDS = 600
-AMR: dict[str, tuple[str, ...]] = {
-    "pwd": ("pwd",),
-    "mfa": ("pwd", "otp", "mfa"),
-    "phr": ("hwk", "user"),
-}
+_FOREVER = float("inf")
+# Random, so that it cannot be guessed; short, because it is in every ID token and in many cookies.
+_SID_BYTES = 16
 
 
-@dataclass(slots=True, kw_only=True)
-class Interaction:
-    """One authorization request on its way through the pages.
+def begin_session(person: Person, *, acr: str, provider: ProviderState) -> None:
+    """Sign a person in with this browser, for the first time or again."""
+    before = current_sign_in(provider)
+    again = before is not None and before.sub == person.sub
+    session_id = before.session_id if before is not None and again else fresh_secret()
+    sign_in = SignIn(sub=person.sub, at=int(provider.now()), acr=acr, session_id=session_id)
+    provider.memory.sign_ins.put(session_id, sign_in, until=_FOREVER)
+    flask_session["session_id"] = session_id
 
-    :param browser: the mark of the browser that brought it; no other may go on with it
-    :param signed_in: whether the person signed in on the way, so that ``prompt=login`` is satisfied
-    :param granted: the scopes agreed to on the way
+
+def current_sign_in(provider: ProviderState) -> SignIn | None:
+    """The sign-in that this browser's cookie names, unless it was ended."""
+    sign_in = provider.memory.sign_ins.get(str(flask_session.get("session_id")))
+    # A person who was removed from the provider is not signed in either.
+    return None if sign_in is None or provider.person(sign_in.sub) is None else sign_in
+
+
+def current_person(provider: ProviderState) -> Person | None:
+    """The person who is signed in with this browser."""
+    sign_in = current_sign_in(provider)
+    return None if sign_in is None else provider.person(sign_in.sub)
+
+
+def join_session(sign_in: SignIn, *, client: Client, provider: ProviderState) -> ClientSession:
+    """The session as this client knows it: always with the same ``sid``.
+
+    OpenID Connect Back-Channel Logout section 2.3
     """
+    joined = ClientSession(
+        client_id=client.client_id,
+        sub=sign_in.sub,
+        sid=secrets.token_urlsafe(_SID_BYTES),
+        session_id=sign_in.session_id,
+    )
+    sessions, name = provider.memory.client_sessions, f"{sign_in.session_id}\n{client.client_id}"
+    sessions.add(name, joined, until=_FOREVER)
+    return sessions.get(name) or joined
 
-    request: AuthorizationRequest
-    browser: str = field(repr=False)
-    signed_in: bool = False
-    granted: tuple[str, ...] | None = None
+
+def end_this_session(provider: ProviderState) -> list[ClientSession]:
+    """End the session of this browser; return it as each of its clients knew it."""
+    session_id = flask_session.get("session_id")
+    flask_session.clear()
+    provider.memory.sign_ins.pop_all(lambda sign_in: sign_in.session_id == session_id)
+    return provider.memory.client_sessions.pop_all(lambda joined: joined.session_id == session_id)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
-    """What a code stands for, and the tokens that come of it.
-
-    :param sid: the client's name for the person's session at the provider
-    """
-
-    id: str = field(repr=False)
-    request: AuthorizationRequest
-    sign_in: SignIn
-    sid: str
-    scopes: tuple[str, ...]
+def end_all_sessions(sub: str, *, provider: ProviderState) -> list[ClientSession]:
+    """End every session of a person, in all browsers; return each as each client knew it."""
+    provider.memory.sign_ins.pop_all(lambda sign_in: sign_in.sub == sub)
+    return provider.memory.client_sessions.pop_all(lambda joined: joined.sub == sub)
 
 
 def next_step(
     interaction: Interaction, *, sign_in: SignIn | None, provider: ProviderState
 ) -> Literal["sign_in", "consent", "done"]:
-    """What the person at the browser has to do next.
+    """What the person has to do next.
 
-    :raises OAuth2Error: the wish cannot be met, or only by showing what may not be shown
+    :raises OAuth2Error: the request cannot be fulfilled, or ``prompt`` is ``none`` and a page
+        would have to be shown
 
     OpenID Connect Core sections 3.1.2.1 to 3.1.2.4
     """
     request = interaction.request
-    acr_to_reach(request)
+    requested_acr(request)
     silent = "none" in request.prompt
-    if sign_in is None or _too_weak(interaction, sign_in=sign_in, now=provider.now()):
+    if sign_in is None or _must_sign_in_again(interaction, sign_in=sign_in, now=provider.now()):
         if silent:
             raise refusal(LoginRequiredError, "prompt is none and the person has to sign in")
         return "sign_in"
@@ -76,10 +117,11 @@ def next_step(
     return "done"
 
 
-def acr_to_reach(request: AuthorizationRequest) -> str | None:
-    """The level that the client wishes, of those we know.
+def requested_acr(request: AuthorizationRequest) -> str | None:
+    """The level that the client prefers, of those that this provider has.
 
-    :raises OAuth2Error: ``unmet_authentication_requirements``: essential, and we know none
+    :raises OAuth2Error: ``unmet_authentication_requirements``: ``acr`` is essential, and the
+        provider has none of its values
 
     OpenID Connect Core section 5.5.1.1
     """
@@ -98,7 +140,7 @@ def acr_to_reach(request: AuthorizationRequest) -> str | None:
 def granted_scopes(
     interaction: Interaction, *, sign_in: SignIn, provider: ProviderState
 ) -> tuple[str, ...] | None:
-    """The scopes that the person agreed to, now or earlier; nothing if they must be asked."""
+    """The scopes that the person agreed to, now or earlier; None if they must be asked."""
     if interaction.granted is not None:
         return interaction.granted
     request = interaction.request
@@ -111,18 +153,18 @@ def granted_scopes(
 def agree(
     interaction: Interaction, scopes: tuple[str, ...], *, sign_in: SignIn, provider: ProviderState
 ) -> None:
-    """Write down that the person agreed to these scopes for this client."""
+    """Remember that the person agreed to these scopes for this client."""
     name = _consent_name(interaction.request, sign_in)
     before = provider.memory.consents.get(name) or frozenset()
-    provider.memory.consents.put(name, before | {*scopes}, until=float("inf"))
+    provider.memory.consents.put(name, before | {*scopes}, until=_FOREVER)
     interaction.granted = scopes
 
 
 def grant_code(interaction: Interaction, *, sign_in: SignIn, provider: ProviderState) -> str:
-    """A fresh code for what was asked and agreed to."""
+    """A fresh code for what was requested and agreed to."""
     request = interaction.request
     code = fresh_secret()
-    acr = acr_to_reach(request) or sign_in.acr
+    acr = requested_acr(request) or sign_in.acr
     grant = Grant(
         id=fresh_secret(),
         request=request,
@@ -135,30 +177,30 @@ def grant_code(interaction: Interaction, *, sign_in: SignIn, provider: ProviderS
 
 
 def authorization_answer(
-    request: AuthorizationRequest, *, outcome: dict[str, str], provider: ProviderState
+    address: ReturnAddress, *, outcome: dict[str, str], provider: ProviderState
 ) -> AuthorizationAnswer:
-    """The response with a code or an error, with ``state`` and ``iss``, and spoilt where asked.
+    """The response with a code or an error, with ``state`` and ``iss``; active faults change it.
 
     RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207 section 2
     """
     parameters = dict(outcome)
-    if request.state is not None:
-        parameters["state"] = request.state
+    if address.state is not None:
+        parameters["state"] = address.state
     if provider.metadata.get("authorization_response_iss_parameter_supported") is True:
         parameters["iss"] = provider.issuer
     answer = AuthorizationAnswer(
-        redirect_uri=request.redirect_uri,
-        mode=request.response_mode,
+        redirect_uri=address.redirect_uri,
+        mode=address.mode,
         parameters=list(parameters.items()),
     )
     provider.faults.act("response", answer)
     return answer
 
 
-def _too_weak(interaction: Interaction, *, sign_in: SignIn, now: float) -> bool:
-    """Whether a login that is there does not do for this request."""
+def _must_sign_in_again(interaction: Interaction, *, sign_in: SignIn, now: float) -> bool:
+    """Whether the sign-in is too weak or too old for this request."""
     request = interaction.request
-    acr = acr_to_reach(request) or ACR_LEVELS[0]
+    acr = requested_acr(request) or ACR_LEVELS[0]
     if ACR_LEVELS.index(sign_in.acr) < ACR_LEVELS.index(acr):
         return True
     if interaction.signed_in:

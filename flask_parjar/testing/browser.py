@@ -1,6 +1,6 @@
-"""A browser that keeps cookies, follows redirects and presses the provider's buttons.
+"""A browser for tests: it keeps cookies, follows redirects and presses the provider's buttons.
 
-It reads the same pages that a person sees; no door is opened for it.
+It uses the same pages as a person, and nothing else.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _MAX_STEPS = 12
 
 
 class Stopped(RuntimeError):
-    """The provider showed a page where the browser could not go on.
+    """The provider showed a page on which the browser cannot continue.
 
     :param status: the page's HTTP status
     :param page: its HTML
@@ -35,14 +35,14 @@ class Stopped(RuntimeError):
 
 
 class Browser:
-    """One browser, with one person before it.
+    """One browser, used by one person.
 
     :param app: the provider's WSGI app
-    :param issuer: where that app lives
+    :param issuer: the URL of that app
     """
 
     def __init__(self, app: WSGIApplication, issuer: str) -> None:
-        #: What the last page wanted to load in frames; nothing is loaded here.
+        #: The URLs of the frames of the last page. They are not loaded.
         self.frames: list[str] = []
         self._client = Client(app)
         self._home = issuer.rstrip("/")
@@ -55,22 +55,21 @@ class Browser:
         :param person: the username to choose
         :param approve: whether to agree or to say no
         :param decline: scopes not to agree to
-        :returns: the URL at the client that the provider sends the browser to, with the response in
-            its query, also where it would be posted
+        :returns: the callback URL with the response in its query, also for ``form_post``
         :raises Stopped: the provider shows an error instead
         :raises ValueError: there is no such person, or no such scope to decline
         """
         choices = {"person": person, "decision": "approve" if approve else "deny"}
         back, offered = self._walk(url, choices, decline)
         if unasked := sorted({*decline} - offered):
-            raise ValueError(f"nobody asked about {', '.join(unasked)}; agreed to before?")
+            raise ValueError(f"not asked about {', '.join(unasked)}: agreed to before?")
         return back
 
     def sign_out(self, url: str, *, approve: bool = True) -> str | None:
         """Open an end-session URL and say yes or no.
 
-        :returns: the URL at the client that the provider sends the browser to; nothing if it shows
-            a page of its own
+        :returns: the URL of the client that the provider sends the browser to; None if the
+            provider shows its own page
         :raises Stopped: the provider shows an error instead
         """
         try:
@@ -81,13 +80,13 @@ class Browser:
             raise
 
     def get(self, url: str) -> TestResponse:
-        """Open one of the provider's own pages and follow nothing."""
+        """Open one of the provider's own pages; redirects are not followed."""
         return self._send("GET", url, None)
 
     def _walk(
         self, url: str, choices: dict[str, str], decline: Collection[str]
     ) -> tuple[str, set[str]]:
-        """Go on until a URL that is not the provider's; tell also what the forms offered."""
+        """Continue to a URL that is not the provider's; return it and the values in the forms."""
         method, body, offered = "GET", None, set[str]()
         for _ in range(_MAX_STEPS):
             response = self._send(method, url, body)
@@ -103,7 +102,7 @@ class Browser:
                     return with_query(url, fields), offered
             if not self._is_ours(url):
                 return url, offered
-        raise RuntimeError(f"the provider did not come to an end in {_MAX_STEPS} steps")
+        raise RuntimeError(f"the provider did not finish in {_MAX_STEPS} steps")
 
     def _only_form(self, response: TestResponse) -> _Form:
         html = response.get_data(as_text=True)
@@ -132,7 +131,7 @@ class Browser:
 
 @dataclass(slots=True)
 class _Form:
-    """A form as a browser sees it: where it goes, what it holds, which buttons it has."""
+    """A form as a browser sees it: its action, its fields and its buttons."""
 
     action: str
     fields: list[tuple[str, str]] = field(default_factory=list)
@@ -151,7 +150,7 @@ class _Form:
 
 
 class _FormReader(HTMLParser):
-    """Forms, fields and buttons, frames, and the text that is seen."""
+    """The forms with their fields and buttons, the frames, and the visible text."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,7 +1,6 @@
-"""Who is calling: exactly one method of authentication, and the registered one.
+"""Client authentication: exactly one method, and only the registered one.
 
-The request's form and Authorization header come in, a ``Client`` goes out. Nothing is decided here
-about what that client may do.
+RFC 6749 section 2.3, RFC 7523, OpenID Connect Core section 9
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ from urllib.parse import unquote_plus
 
 from joserfc.jwk import Key, OctKey
 
+from .answers import InvalidClientError, InvalidRequestError, OAuth2Error, refusal
 from .clients import Client
 from .jws import ASYMMETRIC, SYMMETRIC, SignedText, Unproven, instant, parse, verify
-from .refusals import InvalidClientError, InvalidRequestError, OAuth2Error, refusal
 from .state import ProviderState
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -34,11 +33,11 @@ def authenticate(
     called: str,
     provider: ProviderState,
 ) -> Client:
-    """Prove which client sent a form.
+    """The client that sent a form, authenticated.
 
     :param form: the form, each parameter once
     :param authorization: the Authorization header, if there is one
-    :param called: the URL of the endpoint, one of the audiences that an assertion may name
+    :param called: the URL of the endpoint, which is one of the audiences that an assertion may have
     :raises OAuth2Error: ``invalid_client``, or ``invalid_request`` for two methods at once
 
     RFC 6749 section 2.3, RFC 7523 section 3, OpenID Connect Core section 9
@@ -112,13 +111,20 @@ def _by_assertion(form: Mapping[str, str], *, called: str, provider: ProviderSta
 def _verify_assertion(
     signed: SignedText, *, client: Client, provider: ProviderState
 ) -> Mapping[str, object]:
-    # RFC 7523 names no type; draft-ietf-oauth-rfc7523bis names the second.
-    if signed.header.get("typ", "JWT") not in ("JWT", "client-authentication+jwt"):
-        raise Unproven(f"typ is {signed.header.get('typ')!r}")
+    typ, demanded = signed.header.get("typ"), provider.demands.assertion_typ
+    # RFC 7523 has no type; draft-ietf-oauth-rfc7523bis has the last one.
+    accepted = [None, "JWT", "client-authentication+jwt"] if demanded is None else [demanded]
+    if typ not in accepted:
+        raise Unproven(f"typ is {typ!r}")
     offered = provider.offered("token_endpoint_auth_signing_alg_values_supported")
     if client.token_endpoint_auth_method == "private_key_jwt":  # noqa: S105 - a method
         allowed = [alg for alg in offered if alg in ASYMMETRIC]
-        return verify(signed, find_key=client.keys.find, algorithms=allowed)
+        return verify(
+            signed,
+            find_key=client.keys.find,
+            algorithms=allowed,
+            named_by=provider.demands.key_headers,
+        )
     # RFC 7518 section 3.2: a key at least as long as the hash.
     secret = str(client.client_secret).encode()
     allowed = [a for a in offered if a in SYMMETRIC and len(secret) * 8 >= int(a[2:])]
@@ -134,10 +140,15 @@ def _check_assertion(
     claims: Mapping[str, object], *, client: Client, called: str, provider: ProviderState
 ) -> None:
     now = provider.now()
+    for name in provider.demands.assertion_claims:
+        if name not in claims:
+            raise Unproven(f"{name} is missing")
     if claims.get("iss") != client.client_id:
         raise Unproven(f"iss is {claims.get('iss')!r}, expected {client.client_id!r}")
-    audiences = (provider.issuer, called, provider.url("token_endpoint"))
-    # One string: of a list, another provider could be a part, and use the assertion here.
+    audiences = [provider.issuer, called, provider.url("token_endpoint")]
+    if (demanded := provider.demands.assertion_audience) is not None:
+        audiences = [demanded]
+    # One string, not a list: another provider in the list could use the assertion here.
     if claims.get("aud") not in audiences:
         raise Unproven(f"aud is {claims.get('aud')!r}, expected one of {', '.join(audiences)}")
     expires = instant(claims, "exp")
@@ -149,7 +160,9 @@ def _check_assertion(
     jti = claims.get("jti")
     if not isinstance(jti, str) or not 0 < len(jti) <= 256:
         raise Unproven(f"jti is {jti!r}, expected a string of up to 256 characters")
-    if not provider.memory.spent.add(f"assertion\n{client.client_id}\n{jti}", True, until=expires):
+    if not provider.memory.seen_jti.add(
+        f"assertion\n{client.client_id}\n{jti}", True, until=expires
+    ):
         raise Unproven("this jti was used before")
 
 

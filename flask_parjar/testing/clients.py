@@ -1,48 +1,64 @@
-"""The registered clients: their identifiers, their keys, where they may be answered.
-
-How a client proves who it is, is in ``client_auth.py``; what it may ask, in ``request_object.py``.
-"""
+"""The registered clients: what is registered, what is refused, and where keys come from."""
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, import_key
 
+from .documents import AUTH_METHODS, ID_TOKEN_ALGORITHMS
+from .jwe import CONTENT_ALGORITHMS, DEFAULT_ENC, KEY_ALGORITHMS
+from .people import STANDARD_SCOPES
+
 _CACHE_SECONDS = 60
 _COOLDOWN_SECONDS = 1
 _TIMEOUT_SECONDS = 5
 _MAX_BYTES = 262_144
 _MIN_RSA_BITS = 2048
+_MIN_SECRET_BYTES = 32
+
+
+class Encryption(NamedTuple):
+    """How something is encrypted between the provider and a client."""
+
+    alg: str
+    enc: str
 
 
 class FixedKeys:
-    """Keys that were handed over at registration.
+    """Keys that were registered as a JWK Set.
 
-    :param jwks: a JWK Set with public, asymmetric keys alone
-    :raises ValueError: it holds anything else; a fault of the registration
+    :param jwks: a JWK Set of public, asymmetric keys
+    :raises ValueError: it has anything else
     """
 
     def __init__(self, jwks: Mapping[str, object]) -> None:
         self._keys = _import_all(jwks)
 
     def find(self, kid: str | None) -> Key | None:
-        """The key of that name. A text that names no key is not tried on all of them."""
-        return None if kid is None else self._keys.get(kid)
+        """The key for signatures with that ``kid``. Without a ``kid`` no key is tried."""
+        return _for_signatures(self._keys.get(kid or ""))
+
+    def encryption_key(self, alg: str) -> Key | None:
+        """The first key with ``use: enc`` and that ``alg``: it needs both."""
+        return _for_encryption(self._keys, alg)
 
 
 class PublishedKeys:
-    """Keys that the client publishes: fetched when needed, and again when a name is not known.
+    """Keys that the client publishes: fetched when needed, and again for an unknown ``kid``.
+
+    They are cached for 60 seconds. An unknown ``kid`` causes at most one fetch in a second.
 
     :param uri: the client's ``jwks_uri``
     :param http: the session that fetches it
-    :param now: the clock
+    :param now: the clock, in seconds since 1970
     """
 
     def __init__(self, uri: str, *, http: requests.Session, now: Callable[[], float]) -> None:
@@ -54,9 +70,18 @@ class PublishedKeys:
         self._lock = threading.Lock()
 
     def find(self, kid: str | None) -> Key | None:
-        """The key of that name, or nothing, also when the client's document cannot be had."""
-        if kid is None:
-            return None
+        """The key for signatures with that ``kid``.
+
+        None is returned too if the client's document cannot be fetched.
+        """
+        return None if kid is None else _for_signatures(self._find(kid))
+
+    def encryption_key(self, alg: str) -> Key | None:
+        """The first key with ``use: enc`` and that ``alg``: it needs both."""
+        self._find("")
+        return _for_encryption(self._keys, alg)
+
+    def _find(self, kid: str) -> Key | None:
         with self._lock:
             age = self._now() - self._fetched_at
             if age > _CACHE_SECONDS or (kid not in self._keys and age > _COOLDOWN_SECONDS):
@@ -81,9 +106,69 @@ class PublishedKeys:
             return {}
 
 
+def _for_signatures(key: Key | None) -> Key | None:
+    return None if key is None or key.get("use") == "enc" else key
+
+
+def _for_encryption(keys: Mapping[str, Key], alg: str) -> Key | None:
+    fitting = (key for key in keys.values() if (key.get("use"), key.alg) == ("enc", alg))
+    return next(fitting, None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientMetadata:
+    """What a client registers.
+
+    :param redirect_uris: at least one
+    :param jwks: its public keys, each with a ``kid``; or use ``jwks_uri``. A client that signs
+        nothing needs none
+    :param jwks_uri: where it publishes them
+    :param client_secret: for the ``client_secret_*`` methods; ``client_secret_jwt`` needs 32
+        characters
+    :param scope: what it may request besides the standard scopes, separated by spaces
+    :param id_token_signed_response_alg: signs its ID tokens and logout tokens; by default the
+        first algorithm in the provider's metadata
+    :param id_token_encrypted_response_alg: encrypts its ID tokens and logout tokens
+    :param userinfo_signed_response_alg: signs userinfo, which is else plain JSON
+    :param userinfo_encrypted_response_alg: encrypts userinfo, which is then signed too
+    :param request_object_encryption_alg: no request object is accepted without it
+    :param require_pushed_authorization_requests: no other requests are accepted from it, even if
+        the provider's metadata does not require them of everybody (RFC 9126 section 6)
+    :param require_signed_request_object: likewise (RFC 9101 section 10.5)
+    :param dpop_bound_access_tokens: it gets no bearer tokens (RFC 9449 section 5.2)
+    :param backchannel_logout_uri: a logout token is posted there when a session ends
+    :param frontchannel_logout_uri: the signed-out page loads it in a frame
+
+    RFC 7591 section 2
+    """
+
+    client_id: str
+    redirect_uris: Iterable[str]
+    jwks: Mapping[str, object] | None = None
+    jwks_uri: str | None = None
+    client_secret: str | None = field(default=None, repr=False)
+    token_endpoint_auth_method: str = "private_key_jwt"  # noqa: S105 - a method
+    post_logout_redirect_uris: Iterable[str] = ()
+    scope: str | None = None
+    client_name: str | None = None
+    id_token_signed_response_alg: str | None = None
+    id_token_encrypted_response_alg: str | None = None
+    id_token_encrypted_response_enc: str = DEFAULT_ENC
+    userinfo_signed_response_alg: str | None = None
+    userinfo_encrypted_response_alg: str | None = None
+    userinfo_encrypted_response_enc: str = DEFAULT_ENC
+    request_object_encryption_alg: str | None = None
+    request_object_encryption_enc: str = DEFAULT_ENC
+    require_pushed_authorization_requests: bool = False
+    require_signed_request_object: bool = False
+    dpop_bound_access_tokens: bool = False
+    backchannel_logout_uri: str | None = None
+    frontchannel_logout_uri: str | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """One registered client (RFC 7591 section 2)."""
+    """One registered client, as the provider keeps it."""
 
     client_id: str
     keys: FixedKeys | PublishedKeys
@@ -94,12 +179,111 @@ class Client:
     scopes: frozenset[str]
     client_name: str
     id_token_signed_response_alg: str | None
+    id_token_encryption: Encryption | None
+    userinfo_signed_response_alg: str | None
+    userinfo_encryption: Encryption | None
+    request_object_encryption: Encryption | None
+    require_pushed_authorization_requests: bool
+    require_signed_request_object: bool
+    dpop_bound_access_tokens: bool
     backchannel_logout_uri: str | None
     frontchannel_logout_uri: str | None
 
 
-def redirect_uri_fault(uri: str) -> str | None:
-    """What is wrong with a redirect URI, if anything (RFC 6749 section 3.1.2)."""
+def make_client(
+    metadata: ClientMetadata, *, http: requests.Session, now: Callable[[], float]
+) -> Client:
+    """Make a client from its metadata, if this provider can support it.
+
+    :param http: fetches the client's ``jwks_uri``
+    :param now: the clock, in seconds since 1970
+    :raises ValueError: what is wrong with the metadata
+    """
+    client = Client(
+        client_id=metadata.client_id,
+        keys=_keys(metadata, http=http, now=now),
+        redirect_uris=tuple(metadata.redirect_uris),
+        post_logout_redirect_uris=tuple(metadata.post_logout_redirect_uris),
+        token_endpoint_auth_method=metadata.token_endpoint_auth_method,
+        client_secret=metadata.client_secret,
+        scopes=frozenset((*STANDARD_SCOPES, *(metadata.scope or "").split())),
+        client_name=metadata.client_name or metadata.client_id,
+        id_token_signed_response_alg=metadata.id_token_signed_response_alg,
+        id_token_encryption=_encryption(
+            metadata.id_token_encrypted_response_alg, metadata.id_token_encrypted_response_enc
+        ),
+        userinfo_signed_response_alg=metadata.userinfo_signed_response_alg,
+        userinfo_encryption=_encryption(
+            metadata.userinfo_encrypted_response_alg, metadata.userinfo_encrypted_response_enc
+        ),
+        request_object_encryption=_encryption(
+            metadata.request_object_encryption_alg, metadata.request_object_encryption_enc
+        ),
+        require_pushed_authorization_requests=metadata.require_pushed_authorization_requests,
+        require_signed_request_object=metadata.require_signed_request_object,
+        dpop_bound_access_tokens=metadata.dpop_bound_access_tokens,
+        backchannel_logout_uri=metadata.backchannel_logout_uri,
+        frontchannel_logout_uri=metadata.frontchannel_logout_uri,
+    )
+    _check(client)
+    return client
+
+
+def _encryption(alg: str | None, enc: str) -> Encryption | None:
+    """What was registered, if this provider has it."""
+    if alg is None:
+        return None
+    if alg not in KEY_ALGORITHMS or enc not in CONTENT_ALGORITHMS:
+        raise ValueError(
+            f"alg {alg!r} with enc {enc!r}: choose among {', '.join(KEY_ALGORITHMS)}, and "
+            f"{', '.join(CONTENT_ALGORITHMS)}"
+        )
+    return Encryption(alg, enc)
+
+
+def _keys(
+    metadata: ClientMetadata, *, http: requests.Session, now: Callable[[], float]
+) -> FixedKeys | PublishedKeys:
+    """The keys of a client, from one of the two ways to register them."""
+    if metadata.jwks is not None and metadata.jwks_uri is None:
+        return FixedKeys(metadata.jwks)
+    if metadata.jwks_uri is not None and metadata.jwks is None:
+        return PublishedKeys(metadata.jwks_uri, http=http, now=now)
+    signs = metadata.require_signed_request_object or (
+        metadata.token_endpoint_auth_method == "private_key_jwt"  # noqa: S105 - a method
+    )
+    if metadata.jwks is not None or signs:
+        raise ValueError("what a client signs needs its keys: give jwks or jwks_uri, not both")
+    return FixedKeys({"keys": []})
+
+
+def _check(client: Client) -> None:
+    """Refuse a client that this provider cannot support."""
+    if not client.client_id:
+        raise ValueError("client_id is empty")
+    logout_uris = (client.backchannel_logout_uri, client.frontchannel_logout_uri)
+    uris = (*client.redirect_uris, *client.post_logout_redirect_uris, *logout_uris)
+    for uri in uris:
+        if uri is not None and (fault := _uri_fault(uri)):
+            raise ValueError(fault)
+    if not client.redirect_uris:
+        raise ValueError("a client has at least one redirect URI")
+    method, secret = client.token_endpoint_auth_method, client.client_secret
+    if method not in AUTH_METHODS:
+        raise ValueError(
+            f"token_endpoint_auth_method {method!r} is not one of {', '.join(AUTH_METHODS)}"
+        )
+    if method.startswith("client_secret_") and not secret:
+        raise ValueError(f"{method} needs a client_secret")
+    if method == "client_secret_jwt" and len(str(secret)) < _MIN_SECRET_BYTES:
+        raise ValueError(f"{method} needs a client_secret of {_MIN_SECRET_BYTES} characters")
+    for alg in (client.id_token_signed_response_alg, client.userinfo_signed_response_alg):
+        if alg not in (None, *ID_TOKEN_ALGORITHMS):
+            raise ValueError(f"tokens are signed by {', '.join(ID_TOKEN_ALGORITHMS)} here")
+
+
+def _uri_fault(uri: str) -> str | None:
+    """What is wrong with a registered URI, or None (RFC 6749 section 3.1.2)."""
     parts = urlsplit(uri)
     if parts.scheme not in ("http", "https") or not parts.netloc:
         return f"{uri!r} is not an absolute http or https URL"
@@ -123,7 +307,7 @@ def _import_one(member: object) -> Key:
     if not isinstance(member, dict) or not isinstance(member.get("kid"), str):
         raise ValueError("each key is an object with a kid")
     if member.get("kty") == "oct":
-        raise ValueError("a JWK Set that is shown to others holds no symmetric key")
+        raise ValueError("a registered JWK Set has no symmetric key")
     if member.get("kty") == "RSA" and len(str(member.get("n"))) * 6 < _MIN_RSA_BITS:
         raise ValueError(f"the RSA key {member['kid']!r} has less than {_MIN_RSA_BITS} bits")
     try:

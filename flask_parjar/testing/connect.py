@@ -1,119 +1,137 @@
-"""Introducing an app that uses flask_parjar to a DevProvider: registration, and the way to it.
+"""Connect an app that uses flask_parjar to a provider in the same process.
 
-This file alone knows what flask_parjar keeps in ``app.extensions``.
+The app's clients are registered, and the requests of both sides need no socket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from collections.abc import Iterable
+from typing import Any
+from urllib.parse import urlsplit
 
-from flask import Flask, url_for
+from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from .adapter import WSGIAdapter
+from ..protocol.client import ClientConfig
+from ..runtime import EXTENSION, Runtime
+from .clients import ClientMetadata
+from .serving import WSGIAdapter, wsgi_pool
+from .state import ProviderState
 
-if TYPE_CHECKING:
-    from .provider import DevProvider
 
+def connect(
+    app: Flask, *, provider: ProviderState, endpoints: Flask, base_urls: Iterable[str]
+) -> None:
+    """Register the app's clients, and mount each app where the other one sends its requests.
 
-def connect(provider: DevProvider, app: Flask, *, base_urls: Iterable[str]) -> None:
-    """Register the app's clients here, and mount the provider on the app's HTTP session.
-
-    :raises ValueError: the app has no flask_parjar, or none of its providers has our issuer
+    :param endpoints: the WSGI app of the provider
+    :param base_urls: the URLs of the app
+    :raises ValueError: the app has no ParJar, or none of its providers has this issuer
     """
-    state = app.extensions.get("parjar")
-    if state is None:
+    runtime: Runtime | None = app.extensions.get(EXTENSION)
+    if runtime is None:
         raise ValueError("ParJar.init_app(app) comes first")
-    mine = [one for one in state.settings.providers.values() if one.issuer == provider.issuer]
-    if not mine:
-        issuers = ", ".join(repr(one.issuer) for one in state.settings.providers.values())
+    configs = runtime.settings.providers.values()
+    ours = [config for config in configs if config.issuer == provider.issuer]
+    if not ours:
+        issuers = ", ".join(repr(config.issuer) for config in configs)
         raise ValueError(f"the app logs in at {issuers}, and this is {provider.issuer!r}")
     sites = [base_url.rstrip("/") for base_url in base_urls]
-    for settings in mine:
-        _register(provider, app, settings, parjar=state.settings, sites=sites)
+    for config in ours:
+        after_logout = runtime.settings.after_logout or "/"
+        provider.register(
+            _metadata(app, config, provider=provider, sites=sites, after_logout=after_logout)
+        )
     parts = urlsplit(provider.issuer)
-    state.http.session.mount(f"{parts.scheme}://{parts.netloc}/", WSGIAdapter(provider.app))
+    origin = f"{parts.scheme}://{parts.netloc}"
+    for config in ours:
+        runtime.providers[config.name].http.mount(origin, wsgi_pool(endpoints, origin))
     for site in sites:
-        _mount(provider, app, site)
+        _mount(app, site, provider=provider)
 
 
 def route_values(app: Flask, endpoint: str, name: str) -> dict[str, Any]:
-    """What ``url_for`` needs for a route that may carry the name of a provider."""
+    """The values that ``url_for`` needs for a route that may have a provider's name in it."""
     rules = app.url_map.iter_rules(endpoint)
     return {"provider": name} if any("provider" in rule.arguments for rule in rules) else {}
 
 
-def _register(
-    provider: DevProvider, app: Flask, settings: Any, *, parjar: Any, sites: list[str]
-) -> None:
-    algorithms = getattr(settings, "id_token_algs", None) or [None]
-    provider.register(
-        client_id=settings.client_id,
-        redirect_uris=_redirect_uris(app, settings, sites=sites),
-        jwks={"keys": _public_keys(settings)},
-        client_secret=settings.client_secret,
-        token_endpoint_auth_method=settings.client_auth or _negotiated_auth(provider, settings),
-        post_logout_redirect_uris=_after_logout(settings, parjar=parjar, sites=sites),
-        scope=_scope(settings),
+def _metadata(
+    app: Flask,
+    config: ClientConfig,
+    *,
+    provider: ProviderState,
+    sites: list[str],
+    after_logout: str,
+) -> ClientMetadata:
+    redirect_uris = [config.redirect_uri] if config.redirect_uri else []
+    logged_out = [config.post_logout_redirect_uri] if config.post_logout_redirect_uri else []
+    return ClientMetadata(
+        client_id=config.client_id,
+        jwks={"keys": config.public_jwks},
+        redirect_uris=redirect_uris or _urls(app, "parjar.callback", config, sites=sites),
+        post_logout_redirect_uris=logged_out or [f"{site}{after_logout}" for site in sites],
+        token_endpoint_auth_method=_auth_method(config, provider=provider),
+        client_secret=config.client_secret,
+        scope=" ".join(config.scopes),
         client_name=app.name,
-        id_token_signed_response_alg=algorithms[0],
-        backchannel_logout_uri=_notice_uri(app, "parjar.backchannel_logout", settings, sites=sites),
-        frontchannel_logout_uri=_notice_uri(
-            app, "parjar.frontchannel_logout", settings, sites=sites
-        ),
+        id_token_signed_response_alg=config.id_token_algs[0] if config.id_token_algs else None,
+        **_encryption(config),
+        require_pushed_authorization_requests=config.request_level.pushed,
+        require_signed_request_object=config.request_level.signed,
+        dpop_bound_access_tokens=config.dpop,
+        backchannel_logout_uri=_first_url(app, "parjar.backchannel_logout", config, sites=sites),
+        frontchannel_logout_uri=_first_url(app, "parjar.frontchannel_logout", config, sites=sites),
     )
 
 
-def _mount(provider: DevProvider, app: Flask, site: str) -> None:
-    """Let logout tokens come to an app of Flask's test client; others are behind a socket."""
+def _encryption(config: ClientConfig) -> dict[str, Any]:
+    """The encryption that a client registers, by the registered names."""
+    names = {
+        "id_token_encrypted_response": config.id_token_encryption,
+        "userinfo_encrypted_response": config.userinfo_encryption,
+    }
+    registered: dict[str, Any] = {}
+    for name, encryption in names.items():
+        if encryption is not None:
+            registered[f"{name}_alg"] = encryption.alg
+            registered[f"{name}_enc"] = encryption.encs[0]
+    if config.request_encryption_alg is not None:
+        registered["request_object_encryption_alg"] = config.request_encryption_alg
+        # Without a configured enc it is the client's to choose, among those of the metadata.
+        registered["request_object_encryption_enc"] = config.request_encryption_enc or "A256GCM"
+    return registered
+
+
+def _mount(app: Flask, site: str, *, provider: ProviderState) -> None:
+    """Send logout tokens straight to an app of Flask's test client; others have a socket."""
     parts = urlsplit(site)
     if parts.netloc == "localhost":
-        at_its_path = DispatcherMiddleware(app, {parts.path: app} if parts.path else {})
-        provider.http.mount(f"{parts.scheme}://{parts.netloc}/", WSGIAdapter(at_its_path))
+        below_its_path = DispatcherMiddleware(app, {parts.path: app} if parts.path else {})
+        provider.http.mount(f"{parts.scheme}://{parts.netloc}/", WSGIAdapter(below_its_path))
 
 
-def _negotiated_auth(provider: DevProvider, settings: Any) -> str:
-    """The method that the client takes when its configuration names none."""
-    if not settings.client_secret:
-        return "private_key_jwt"
+def _auth_method(config: ClientConfig, *, provider: ProviderState) -> str:
+    """The method that the client will use: the first that the provider offers too."""
     offered = provider.metadata.get("token_endpoint_auth_methods_supported")
-    basic = not isinstance(offered, list) or "client_secret_basic" in offered
-    return "client_secret_basic" if basic else "client_secret_post"
+    possible = config.possible_client_auths
+    if not isinstance(offered, list):
+        return possible[0]
+    return next((method for method in possible if method in offered), possible[-1])
 
 
-def _public_keys(settings: Any) -> list[Mapping[str, object]]:
-    keys = [*settings.signing_keys, *settings.assertion_keys]
-    return list({str(key.public_jwk["kid"]): key.public_jwk for key in keys}.values())
+def _first_url(app: Flask, endpoint: str, config: ClientConfig, *, sites: list[str]) -> str | None:
+    """The URL of an endpoint at the first site; None if there is no site."""
+    return next(iter(_urls(app, endpoint, config, sites=sites[:1])), None)
 
 
-def _notice_uri(app: Flask, endpoint: str, settings: Any, *, sites: list[str]) -> str | None:
-    """Where the app takes notices of a logout; nothing if it takes none of this kind."""
-    if not sites or all(rule.endpoint != endpoint for rule in app.url_map.iter_rules()):
-        return None
-    with app.test_request_context(base_url=sites[0]):
-        return url_for(endpoint, _external=True, **route_values(app, endpoint, settings.name))
-
-
-def _redirect_uris(app: Flask, settings: Any, *, sites: list[str]) -> list[str]:
-    if pinned := getattr(settings, "redirect_uri", None):
-        return [str(pinned)]
-    values = route_values(app, "parjar.callback", settings.name)
-    uris = []
+def _urls(app: Flask, endpoint: str, config: ClientConfig, *, sites: list[str]) -> list[str]:
+    """The URLs of an endpoint, one for each site, each once."""
+    values = route_values(app, endpoint, config.name)
+    urls = []
     for site in sites:
-        with app.test_request_context(base_url=site):
-            uris.append(url_for("parjar.callback", _external=True, **values))
-    return list(dict.fromkeys(uris))
-
-
-def _after_logout(settings: Any, *, parjar: Any, sites: list[str]) -> list[str]:
-    if pinned := getattr(settings, "post_logout_redirect_uri", None):
-        return [str(pinned)]
-    path = getattr(parjar, "after_logout", "/")
-    return [urljoin(f"{site}/", path) for site in sites]
-
-
-def _scope(settings: Any) -> str:
-    scopes = getattr(settings, "scopes", ())
-    return scopes if isinstance(scopes, str) else " ".join(scopes)
+        parts = urlsplit(site)
+        # Not by url_for: a SERVER_NAME would replace the host, or Flask 3.0 would warn of another.
+        adapter = app.url_map.bind(parts.netloc, parts.path or "/", url_scheme=parts.scheme)
+        urls.append(adapter.build(endpoint, values, force_external=True))
+    return list(dict.fromkeys(urls))

@@ -1,8 +1,7 @@
-"""Compact JWS, read and written strictly: what a client signed for us, what we sign for it.
+"""Compact JWS, parsed, verified and encoded strictly (RFC 7515, RFC 8725).
 
-joserfc's algorithm models do the arithmetic. The text around it is ours, because a provider that
-misbehaves on demand must be able to write what no library would write, and a provider that checks
-must refuse what a lenient parser lets through (RFC 7515, RFC 8725).
+joserfc computes and checks the signatures. The encoding is done here: the faults need tokens that
+no library would write, and the checks must refuse what a lenient parser accepts.
 """
 
 from __future__ import annotations
@@ -17,24 +16,24 @@ from joserfc.jwk import Key
 from joserfc.jws import JWSRegistry
 
 MAX_LENGTH = 65_536
-#: What a client may sign with.
+#: The algorithms that a client may sign with, apart from HMAC.
 ASYMMETRIC = (
     *("RS256", "RS384", "RS512", "PS256", "PS384", "PS512"),
     *("ES256", "ES384", "ES512", "EdDSA", "Ed25519"),
 )
 SYMMETRIC = ("HS256", "HS384", "HS512")
-_END_OF_TIME = 1e11  # the year 5138; beyond, numbers overflow instead of being compared
-# A key that comes with the message proves nothing; an extension may change what is signed.
+_MAX_TIME = 1e11  # the year 5138; much larger numbers overflow
+# A key in the message proves nothing. An extension may change what is signed.
 _FORBIDDEN_HEADERS = ("crit", "b64", "jku", "jwk", "x5u", "x5c")
 
 
 class Unproven(ValueError):
-    """The text is not what it claims to be; the message says why, without the text itself."""
+    """The JWT is not valid. The message says why, and does not contain the JWT."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedText:
-    """A compact JWS taken apart and not yet believed."""
+    """A compact JWS that was parsed and not yet verified."""
 
     header: Mapping[str, object]
     claims: Mapping[str, object]
@@ -43,7 +42,7 @@ class SignedText:
 
 
 def parse(text: str) -> SignedText:
-    """Take a compact JWS with JSON claims apart.
+    """Parse a compact JWS whose payload is a JSON object.
 
     :raises Unproven: anything but three base64url segments, of which two hold a JSON object
 
@@ -64,13 +63,18 @@ def parse(text: str) -> SignedText:
 
 
 def verify(
-    signed: SignedText, *, find_key: Callable[[str | None], Key | None], algorithms: Collection[str]
+    signed: SignedText,
+    *,
+    find_key: Callable[[str | None], Key | None],
+    algorithms: Collection[str],
+    named_by: Collection[str] = (),
 ) -> Mapping[str, object]:
-    """Prove who signed and return the claims.
+    """Verify the signature and return the claims.
 
-    :param find_key: gives the key of that name, or nothing
-    :param algorithms: those allowed here; never taken from the text
-    :raises Unproven: foreign algorithm, header, key or signature
+    :param find_key: returns the key with that ``kid``, or None
+    :param algorithms: those that are allowed, whatever the header says
+    :param named_by: members of the header that must be equal to those of the key
+    :raises Unproven: the algorithm, a header, the key or the signature is not accepted
 
     RFC 7515 section 5.2, RFC 8725 sections 3.1 and 3.2
     """
@@ -78,13 +82,16 @@ def verify(
     if not isinstance(alg, str) or alg not in algorithms:
         raise Unproven(f"alg {alg!r} is not one of {', '.join(sorted(algorithms))}")
     for name in _FORBIDDEN_HEADERS:
-        if name in signed.header:
+        if name in signed.header and name not in named_by:
             raise Unproven(f"the header must not carry {name}")
     if kid is not None and not isinstance(kid, str):
         raise Unproven("kid is not a string")
     key = find_key(kid)
     if key is None:
         raise Unproven("no kid in the header" if kid is None else f"kid {kid!r} is not known")
+    for name in named_by:
+        if name not in signed.header or signed.header[name] != key.get(name):
+            raise Unproven(f"{name} in the header is not that of the key")
     model = JWSRegistry.algorithms[alg]
     try:
         model.check_key(key)
@@ -97,16 +104,16 @@ def verify(
 
 
 def instant(claims: Mapping[str, object], name: str) -> float:
-    """A point in time among the claims, in seconds since 1970.
+    """A claim that is a time, in seconds since 1970.
 
-    :raises Unproven: there is none, or it is not a number, or not one that a clock shows
+    :raises Unproven: it is missing, not a number, not positive, or too large
 
     RFC 7519 section 2, NumericDate
     """
     value = claims.get(name)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise Unproven(f"{name} is {value!r}, expected a number of seconds")
-    if not 0 < value < _END_OF_TIME:
+    if not 0 < value < _MAX_TIME:
         raise Unproven(f"{name} is not a time")
     return value
 
@@ -121,13 +128,21 @@ def encode_json(value: Mapping[str, object]) -> str:
     return encode(json.dumps(value, separators=(",", ":")).encode("utf-8"))
 
 
+def decode_json(segment: str) -> dict[str, object]:
+    """A JSON object from base64url.
+
+    :raises Unproven: it is not one
+    """
+    return _json_object(_decode(segment))
+
+
 def _decode(segment: str) -> bytes:
     try:
         octets = base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
     except ValueError as exc:
         raise Unproven("not base64url") from exc
-    if encode(octets) != segment:  # the decoder skips what is not of its alphabet
-        raise Unproven("not base64url in its one canonical form")
+    if encode(octets) != segment:  # the decoder ignores foreign characters
+        raise Unproven("not base64url in its canonical form")
     return octets
 
 

@@ -1,7 +1,4 @@
-"""The people who live at the provider, and what may be told of them.
-
-Who signs in when, and where, is not decided here.
-"""
+"""The people who can sign in at the provider, and which of their claims a scope gives."""
 
 from __future__ import annotations
 
@@ -10,17 +7,18 @@ from dataclasses import dataclass, field
 
 from authlib.oidc.core import UserInfo
 
-#: Scopes that need no registration, and the claims that the standard gives to each.
+#: The scopes that any client may request (OpenID Connect Core sections 5.4 and 11).
 STANDARD_SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
 
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Someone who can sign in at the development provider.
+    """A person who can sign in at the development provider.
 
-    :param username: what ``DevProvider.sign_in`` calls them; also their ``sub``, unless the claims
-        say another
-    :param claims: standard claims, told by scope, and claims of your own, always told
+    :param username: the name for ``DevProvider.sign_in``; also the ``sub``, unless the claims have
+        another
+    :param claims: standard claims, which a client gets by scope, and claims of your own, which it
+        always gets
     """
 
     username: str
@@ -33,34 +31,38 @@ class Person:
 
     @property
     def name(self) -> str:
-        """What the pages call this person."""
+        """The name on the provider's pages."""
         return str(self.claims.get("name", self.username))
 
     @property
     def email(self) -> str:
-        """The address that the login page shows, or nothing."""
+        """The e-mail address on the login page; may be empty."""
         return str(self.claims.get("email", ""))
 
     def known_as(self, hint: str) -> bool:
         """Whether a ``login_hint`` means this person."""
         return bool(hint) and hint in (self.username, self.sub, self.email)
 
-    def told(self, scopes: Collection[str], *, asked: Collection[str] = ()) -> dict[str, object]:
-        """The claims that these scopes open, and those asked for by name.
+    def claims_for(
+        self, scopes: Collection[str], *, requested: Collection[str] = ()
+    ) -> dict[str, object]:
+        """The claims of these scopes, and those requested by name.
 
         OpenID Connect Core sections 5.4 and 5.5
         """
         everything: dict[str, object] = {**self.claims, "sub": self.sub}
         standard = UserInfo.REGISTERED_CLAIMS
-        opened = UserInfo(everything).filter(" ".join(scopes))
+        of_scopes = UserInfo(everything).filter(" ".join(scopes))
         return {
             name: value
             for name, value in everything.items()
-            if name in opened or name in asked or name not in standard
+            if name in of_scopes or name in requested or name not in standard
         }
 
 
-def _person(username: str, given_name: str, family_name: str, **claims: object) -> Person:
+def _person(
+    username: str, given_name: str, family_name: str, claims: Mapping[str, object]
+) -> Person:
     return Person(
         username,
         {
@@ -75,11 +77,11 @@ def _person(username: str, given_name: str, family_name: str, **claims: object) 
     )
 
 
-#: Four who differ in what a client has to cope with.
+#: Four people with different kinds of claims.
 PEOPLE: tuple[Person, ...] = (
-    _person("ada", "Ada", "Lovelace", phone_number="+44 20 7946 0001", org="engines"),
-    _person("grace", "Grace", "Hopper", phone_number="+1 202 555 0106", org="navy"),
-    _person("alan", "Alan", "Turing", locale="en-GB"),
-    # Letters beyond ASCII, and an address that nobody has proved.
-    _person("emilie", "Émilie", "du Châtelet", email_verified=False, locale="fr-FR"),
+    _person("ada", "Ada", "Lovelace", {"phone_number": "+44 20 7946 0001", "org": "engines"}),
+    _person("grace", "Grace", "Hopper", {"phone_number": "+1 202 555 0106", "org": "navy"}),
+    _person("alan", "Alan", "Turing", {"locale": "en-GB"}),
+    # Letters beyond ASCII, and an e-mail address that is not verified.
+    _person("emilie", "Émilie", "du Châtelet", {"email_verified": False, "locale": "fr-FR"}),
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class LogInAs(Protocol):
-    """The type of the ``log_in_as`` fixture."""
+    """The type of the ``parjar_log_in_as`` fixture."""
 
     def __call__(
         self,
@@ -30,11 +31,11 @@ class LogInAs(Protocol):
         provider: str | None = None,
         decline: tuple[str, ...] = (),
     ) -> None:
-        """Log somebody in, through the app's own login and callback.
+        """Log a person in, through the app's own login and callback.
 
         :param client: the app's test client, in which they are logged in afterwards
-        :param subject: one of the provider's people, or anybody else, who is made up
-        :param claims: what the provider tells of them, besides what it tells anyway
+        :param subject: one of the provider's people; another one is added
+        :param claims: claims of this person, besides those that they have already
         :param provider: which of the app's providers, where it has several
         :param decline: scopes that they do not agree to
         """
@@ -49,13 +50,14 @@ def parjar_provider() -> DevProvider:
 
 
 @pytest.fixture
-def log_in_as(parjar_provider: DevProvider) -> LogInAs:
-    """Log somebody in at the provider that the app is configured for, whichever that is.
+def parjar_log_in_as(parjar_provider: DevProvider) -> LogInAs:
+    """Log a person in at the provider that the app is configured for.
 
     An app with another issuer than ``parjar_provider`` is given a provider of that issuer: nothing
     leaves this process.
     """
     from . import DevProvider
+    from .provider import TEST_CLIENT_BASE_URLS
 
     providers = {parjar_provider.issuer: parjar_provider}
     connected: set[tuple[int, str]] = set()
@@ -73,19 +75,48 @@ def log_in_as(parjar_provider: DevProvider) -> LogInAs:
         if settings.issuer not in providers:
             providers[settings.issuer] = DevProvider(settings.issuer)
         dev_provider = providers[settings.issuer]
+        base_url = _base_url(app)
         if (id(app), settings.issuer) not in connected:
-            dev_provider.connect(app)
+            for each in app.extensions["parjar"].settings.providers.values():
+                if each.issuer == settings.issuer:
+                    dev_provider.allow_requests(each.request)
+            dev_provider.connect(app, base_urls=(*TEST_CLIENT_BASE_URLS, base_url))
             connected.add((id(app), settings.issuer))
         _make_up(dev_provider, subject, claims or {})
-        begun = client.get(_login_path(app, settings.name))
+        begun = client.get(_path(app, "parjar.login", settings.name), base_url=base_url)
         if begun.status_code != 302:
             pytest.fail(f"login answered {begun.status_code}:\n{begun.text}")
-        callback = dev_provider.sign_in(begun.headers["Location"], subject, decline=decline)
-        done = client.get(callback)
-        if done.status_code != 302:
-            pytest.fail(f"callback answered {done.status_code}:\n{done.text}")
+        back = dev_provider.sign_in(begun.headers["Location"], subject, decline=decline)
+        _come_back(client, back, settings.name, base_url=base_url)
 
     return log_in
+
+
+def _come_back(client: FlaskClient, url: str, name: str, *, base_url: str) -> None:
+    """Bring the provider's answer to the callback, whatever host PARJAR_REDIRECT_URI names."""
+    app = client.application
+    path, response = _path(app, "parjar.callback", name), parse_qsl(urlsplit(url).query)
+    if app.extensions["parjar"].providers[name].posts_responses:
+        done = client.post(path, base_url=base_url, data=dict(response))
+    else:
+        done = client.get(path, base_url=base_url, query_string=dict(response))
+    if done.status_code != 302:
+        pytest.fail(f"callback answered {done.status_code}:\n{done.text}")
+    if urlsplit(done.headers["Location"]).netloc:
+        pytest.fail(
+            f"the session cookie of the login did not come back to {base_url}, so the callback "
+            "began the login again; see SESSION_COOKIE_DOMAIN and SESSION_COOKIE_PATH"
+        )
+
+
+def _base_url(app: Flask) -> str:
+    """Where the test client opens the app; or a host that gets its session cookie."""
+    config = app.config
+    host = config["SERVER_NAME"] or "localhost"
+    domain = str(config["SESSION_COOKIE_DOMAIN"] or "").lstrip(".")
+    if domain and not f".{host}".endswith(f".{domain}"):
+        host = domain
+    return f"{config['PREFERRED_URL_SCHEME']}://{host}{config['APPLICATION_ROOT']}"
 
 
 def _settings(app: Flask, name: str | None) -> Any:
@@ -99,7 +130,7 @@ def _settings(app: Flask, name: str | None) -> Any:
 
 
 def _make_up(provider: DevProvider, subject: str, claims: Mapping[str, object]) -> None:
-    """Let somebody live at the provider, with these claims besides those they have."""
+    """Add a person to the provider, or add claims to one who is there."""
     from . import Person
 
     known = provider.people.get(subject)
@@ -108,10 +139,8 @@ def _make_up(provider: DevProvider, subject: str, claims: Mapping[str, object]) 
         provider.people[subject] = Person(subject, {**before, **claims})
 
 
-def _login_path(app: Flask, name: str) -> str:
-    from flask import url_for
-
+def _path(app: Flask, endpoint: str, name: str) -> str:
+    """The path of a route inside the app."""
     from .connect import route_values
 
-    with app.test_request_context():
-        return url_for("parjar.login", **route_values(app, "parjar.login", name))
+    return app.url_map.bind("").build(endpoint, route_values(app, endpoint, name))

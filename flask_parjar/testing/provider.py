@@ -1,8 +1,8 @@
 """DevProvider: a real OpenID provider in one Flask app, for development and for tests.
 
-It asks for signed and pushed requests (RFC 9101, RFC 9126) and checks them as strictly as the
-standards allow, so that a client that works here has kept its promises. On demand it misbehaves.
-It knows no passwords: whoever reaches it can be anyone. It stays on this machine.
+It requires signed and pushed requests (RFC 9101, RFC 9126), unless it is told to allow others, and
+checks them as strictly as the standards allow. On demand it misbehaves. It has no passwords: every
+caller can sign in as any person. So it is served on loopback addresses only.
 """
 
 from __future__ import annotations
@@ -17,28 +17,29 @@ from urllib.parse import urlsplit
 import requests
 from flask import Flask
 
+from ..protocol.request_level import REQUEST_LEVELS
 from .app import create_app
+from .authorization import end_all_sessions
 from .browser import Browser
-from .clients import Client
+from .browser_endpoints import BrowserEndpoints
+from .client_endpoints import ClientEndpoints
+from .clients import Client, ClientMetadata
 from .connect import connect
+from .documents import new_ec_key, provider_metadata
 from .faults import ActiveFault
-from .keys import new_ec_key
-from .logout_notices import mint_logout_token, notify_person
-from .metadata import provider_metadata
-from .people import PEOPLE, STANDARD_SCOPES, Person
-from .registration import check_registration, client_keys
+from .logout import LogoutEndpoints, mint_logout_token, notify_person
+from .people import PEOPLE, Person
 from .serving import loopback_server, running
-from .sessions import end_all_sessions
-from .state import Call, ProviderState
+from .state import Call, Demands, ProviderState
 
-# Over https where a test wants secure cookies.
+# https for tests that use secure cookies.
 TEST_CLIENT_BASE_URLS = ("http://localhost", "https://localhost")
 
 
 class DevProvider:
-    """An OpenID provider that lives in this process.
+    """An OpenID provider in this process.
 
-    :param issuer: its issuer identifier; on loopback if it is to be served, else any URL
+    :param issuer: its issuer identifier; to serve it, a loopback address with a port
     :param people: who can sign in
     :param now: the clock, in seconds since 1970
     """
@@ -54,37 +55,40 @@ class DevProvider:
         if parts.scheme not in ("http", "https") or not parts.netloc or {"?", "#"} & {*issuer}:
             raise ValueError(f"an issuer is a URL without query and fragment, not {issuer!r}")
         self.issuer = issuer
-        #: Fetches the clients' ``jwks_uri`` and posts logout tokens to them; a test mounts an
+        #: Fetches the clients' ``jwks_uri`` and posts logout tokens to them. A test can mount an
         #: adapter on it.
         self.http: requests.Session = requests.Session()
         self._state = ProviderState(
             issuer=issuer,
             metadata=provider_metadata(issuer),
-            # copies: what a test writes into their claims is nobody else's
+            # copies, because a test may change the claims
             people={each.username: replace(each, claims=dict(each.claims)) for each in people},
             now=now,
             http=self.http,
         )
-        self.app: Flask = create_app(self._state)
+        endpoints = (ClientEndpoints, BrowserEndpoints, LogoutEndpoints)
+        self.app: Flask = create_app(
+            self._state, [each(self._state).blueprint() for each in endpoints]
+        )
 
     @property
     def metadata(self) -> dict[str, object]:
-        """The discovery document. Change it, and the provider behaves by it."""
+        """The discovery document. Change it, and the provider follows it."""
         return self._state.metadata
 
     @property
     def people(self) -> dict[str, Person]:
-        """Who can sign in, by username. Add to it."""
+        """Who can sign in, by username. You may add to it."""
         return self._state.people
 
     @property
     def clients(self) -> Mapping[str, Client]:
-        """The registered clients by their identifiers."""
+        """The registered clients, by ``client_id``."""
         return self._state.clients
 
     @property
     def calls(self) -> list[Call]:
-        """The requests that arrived, in order; the last 10,000. Clear it as you like."""
+        """The last 10,000 requests, in order. You may clear it."""
         return self._state.calls
 
     @property
@@ -97,88 +101,84 @@ class DevProvider:
         self._state.clock_skew = seconds
 
     @property
+    def demands(self) -> Demands:
+        """What the provider demands of clients beyond the standards. Change it."""
+        return self._state.demands
+
+    @property
     def access_token_seconds(self) -> int:
-        """How long, in seconds, the access tokens hold that are given out from now on."""
+        """The lifetime, in seconds, of the access tokens that are issued from now on."""
         return self._state.access_token_seconds
 
     @access_token_seconds.setter
     def access_token_seconds(self, seconds: int) -> None:
         self._state.access_token_seconds = seconds
 
-    def register(
-        self,
-        *,
-        client_id: str,
-        redirect_uris: Iterable[str],
-        jwks: Mapping[str, object] | None = None,
-        jwks_uri: str | None = None,
-        client_secret: str | None = None,
-        token_endpoint_auth_method: str = "private_key_jwt",  # noqa: S107 - a method
-        post_logout_redirect_uris: Iterable[str] = (),
-        scope: str | None = None,
-        client_name: str | None = None,
-        id_token_signed_response_alg: str | None = None,
-        backchannel_logout_uri: str | None = None,
-        frontchannel_logout_uri: str | None = None,
-    ) -> Client:
-        """Register a client, or register it anew.
+    @property
+    def dpop_nonces(self) -> bool:
+        """Whether DPoP proofs must have a nonce of ours (RFC 9449 section 8)."""
+        return self._state.dpop_nonces.required
 
-        :param jwks: its public keys, each with a ``kid``; or ``jwks_uri``, where it publishes them
-        :param client_secret: for the ``client_secret_*`` methods; ``client_secret_jwt`` needs 32
-            characters
-        :param scope: what it may ask for besides the standard scopes, separated by spaces
-        :param id_token_signed_response_alg: of ID tokens and logout tokens; the first of the
-            metadata's list unless given
-        :param backchannel_logout_uri: where a logout token is posted when a session ends
-        :param frontchannel_logout_uri: what the signed-out page loads in a frame
-        :raises ValueError: what is wrong with the registration
+    @dpop_nonces.setter
+    def dpop_nonces(self, required: bool) -> None:
+        self._state.dpop_nonces.required = required
+
+    def rotate_dpop_nonces(self) -> None:
+        """Want new nonces in DPoP proofs from now on."""
+        self._state.dpop_nonces.rotate()
+
+    def register(self, metadata: ClientMetadata) -> Client:
+        """Register a client, in place of any with the same ``client_id``.
+
+        :raises ValueError: what is wrong with the metadata
 
         RFC 7591 section 2
         """
-        client = Client(
-            client_id=client_id,
-            keys=client_keys(jwks, jwks_uri, http=self.http, now=self._state.now),
-            redirect_uris=tuple(redirect_uris),
-            post_logout_redirect_uris=tuple(post_logout_redirect_uris),
-            token_endpoint_auth_method=token_endpoint_auth_method,
-            client_secret=client_secret,
-            scopes=frozenset((*STANDARD_SCOPES, *(scope or "").split())),
-            client_name=client_name or client_id,
-            id_token_signed_response_alg=id_token_signed_response_alg,
-            backchannel_logout_uri=backchannel_logout_uri,
-            frontchannel_logout_uri=frontchannel_logout_uri,
-        )
-        check_registration(client)
-        self._state.clients[client_id] = client
-        return client
+        return self._state.register(metadata)
+
+    def allow_requests(self, level: str) -> None:
+        """Allow the requests of one more level; at first all must be pushed and signed.
+
+        It changes ``require_pushed_authorization_requests`` and ``require_signed_request_object``
+        of the metadata. Allow it before the app reads the metadata.
+
+        :param level: a value of ``PARJAR_REQUEST``
+        :raises ValueError: there is no such level
+        """
+        if level not in REQUEST_LEVELS:
+            raise ValueError(f"{level!r} is not one of {', '.join(REQUEST_LEVELS)}")
+        if not REQUEST_LEVELS[level].pushed:
+            self.metadata["require_pushed_authorization_requests"] = False
+        if not REQUEST_LEVELS[level].signed:
+            self.metadata["require_signed_request_object"] = False
 
     def rotate_keys(self) -> None:
-        """Sign with new keys from now on. The ones until now stay published, older ones do not."""
+        """Sign with new keys from now on. The last keys stay published, older ones do not."""
         self._state.keys.rotate()
 
     def fault(self, name: str, *, times: int | None = None) -> ActiveFault:
         """Misbehave from now on, until :meth:`heal`, or until the end of a ``with`` block.
 
         :param name: one of ``FAULTS`` or ``REFRESH_FAULTS``
-        :param times: heal after having acted that often
-        :raises ValueError: there is no such fault; the message lists those there are
+        :param times: heal after this number of times
+        :raises ValueError: there is no such fault; the message lists all faults
         """
         return self._state.faults.start(name, times=times)
 
     def heal(self, name: str | None = None) -> None:
-        """Behave again: in this respect, or in all."""
+        """Behave correctly again: end one fault, or all."""
         self._state.faults.heal(name)
 
     def browser(self) -> Browser:
-        """A fresh browser, in which nobody is signed in here yet."""
+        """A fresh browser, in which no one is signed in."""
         return Browser(self.app, self.issuer)
 
     def sign_in(
         self, url: str, person: str = "ada", *, approve: bool = True, decline: Collection[str] = ()
     ) -> str:
-        """Open an authorization URL in a fresh browser, sign in, agree, and come back.
+        """Open an authorization URL in a fresh browser, sign in, agree, and return.
 
-        :param url: where the client redirected its user to
+        :param url: the URL that the client redirected to
         :param person: the username to choose
         :param approve: whether to agree or to say no
         :param decline: scopes not to agree to
@@ -188,16 +188,18 @@ class DevProvider:
         return self.browser().sign_in(url, person, approve=approve, decline=decline)
 
     def end_session(self, username: str) -> None:
-        """End all sessions of a person, in whichever browser, as an administrator would.
+        """End all sessions of a person, in every browser, as an administrator would.
 
-        Each client that knew of one is sent a logout token that names the person and no session.
+        Each client of such a session is sent a logout token with ``sub`` and without ``sid``.
 
-        :raises ValueError: nobody of that name lives here
+        :raises ValueError: no person has that username
 
         OpenID Connect Back-Channel Logout section 2.5
         """
         if username not in self.people:
-            raise ValueError(f"nobody is called {username!r}; there are: {', '.join(self.people)}")
+            raise ValueError(
+                f"no person is called {username!r}; there are: {', '.join(self.people)}"
+            )
         sub = self.people[username].sub
         ended = end_all_sessions(sub, provider=self._state)
         notify_person(ended, sub=sub, provider=self._state)
@@ -209,14 +211,14 @@ class DevProvider:
         sub: str | None = None,
         sid: str | None = None,
         header: Mapping[str, object] | None = None,
-        **claims: object,
+        claims: Mapping[str, object] | None = None,
     ) -> str:
-        """A signed logout token, to post to a client by hand; it may be spoilt.
+        """A signed logout token, to post to a client yourself; correct or not.
 
-        :param sub: the person; left out unless given
-        :param sid: the session, as the client's ID token names it; left out unless given
-        :param header: members to put in place of the honest ones; None takes one away. With an
-            ``alg`` that the provider has, the token is signed so; with another, the header lies
+        :param sub: the person; left out by default
+        :param sid: the ``sid`` of the client's ID token; left out by default
+        :param header: members that replace the correct ones; None as a value removes one. An
+            ``alg`` that the provider has also signs the token; another one is only in the header
         :param claims: likewise
         :raises ValueError: there is no such client
 
@@ -229,32 +231,34 @@ class DevProvider:
             client, sub=sub, sid=sid, provider=self._state, header=header, claims=claims
         )
 
-    def config(self, *, client_id: str = "flask-parjar", **more: object) -> dict[str, Any]:
+    def config(
+        self, more: Mapping[str, object] | None = None, *, client_id: str = "flask-parjar"
+    ) -> dict[str, Any]:
         """The configuration of an app that logs in here, with a fresh signing key.
 
-        :param more: further ``PARJAR_`` keys
+        :param more: further keys
         """
         return {
             "PARJAR_ISSUER": self.issuer,
             "PARJAR_CLIENT_ID": client_id,
             "PARJAR_SIGNING_KEY": dict(new_ec_key().as_dict(private=True)),
-            **more,
+            **(more or {}),
         }
 
     def connect(self, app: Flask, *, base_urls: Iterable[str] = TEST_CLIENT_BASE_URLS) -> None:
-        """Register an app that uses flask_parjar, and let its requests come here without a socket.
+        """Register an app that uses flask_parjar, and answer its requests without a socket.
 
-        :param base_urls: where the app lives; unless given, where Flask's test client says it does
+        :param base_urls: the URLs of the app; by default those of Flask's test client
         :raises ValueError: none of the app's providers has our issuer
         """
-        connect(self, app, base_urls=base_urls)
+        connect(app, provider=self._state, endpoints=self.app, base_urls=base_urls)
 
     def serve(self, port: int | None = None, *, host: str | None = None) -> None:
         """Serve on this machine until interrupted.
 
-        :param port: that of the issuer unless given
-        :param host: that of the issuer unless given; a loopback address
-        :raises ValueError: the host can be reached from elsewhere, or the issuer names another port
+        :param port: by default that of the issuer
+        :param host: a loopback address; by default that of the issuer
+        :raises ValueError: the host is not a loopback address, or the issuer has another port
         """
         server = loopback_server(self.app, self.issuer, port=port, host=host)
         try:
@@ -264,7 +268,7 @@ class DevProvider:
 
     @contextlib.contextmanager
     def running(self, port: int | None = None, *, host: str | None = None) -> Iterator[str]:
-        """Serve on this machine for the time of a ``with`` block; gives the issuer."""
+        """Serve on this machine during a ``with`` block, which gets the issuer."""
         server = loopback_server(self.app, self.issuer, port=port, host=host)
         with running(server):
             yield self.issuer

@@ -1,27 +1,276 @@
-"""The provider behind a socket: on this machine, for this machine."""
+"""The ways to a WSGI app in tests: without a socket, and on a loopback address."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+import requests
+from requests.adapters import BaseAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import HTTPConnectionPool, HTTPResponse
+from werkzeug.datastructures import Headers
 from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.test import EnvironBuilder, run_wsgi_app
+
+from ..provider.adapters import BoundedConnection
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 
+class WSGIAdapter(BaseAdapter):
+    """A transport adapter of ``requests`` that calls a WSGI app: no socket, port or thread.
+
+    Mount it on a ``requests.Session`` for one origin. Timeouts, TLS settings and proxies are
+    accepted and ignored, because there is no network.
+
+    :param app: it gets the URL as it was called, with the host
+    """
+
+    def __init__(self, app: WSGIApplication) -> None:
+        super().__init__()
+        self.app = app
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: Any = None,
+        verify: Any = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Call the app. A streamed body is made while the caller reads it.
+
+        :raises TypeError: the request's body is not a string or bytes
+        """
+        body = request.body or b""
+        if not isinstance(body, (str, bytes)):
+            raise TypeError("the body of a request to a WSGI app is a string or bytes")
+        parts = urlsplit(str(request.url))
+        pieces, status, headers = _run_app(
+            self.app,
+            method=request.method or "GET",
+            origin=f"{parts.scheme}://{parts.netloc}",
+            target=f"{parts.path or '/'}?{parts.query}",
+            headers=[(name, str(value)) for name, value in request.headers.items()],
+            body=body.encode() if isinstance(body, str) else body,
+        )
+        response = _make_response(request, pieces, status, headers)
+        if not stream:
+            _ = response.content
+        return response
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _make_response(
+    request: requests.PreparedRequest, pieces: Iterable[bytes], status: str, headers: Headers
+) -> requests.Response:
+    """Make what requests returns, as its own adapter does."""
+    answer = _Answer(lambda: (b"", pieces, False))
+    answer.start()
+    code, _, reason = status.partition(" ")
+    pairs: Any = list(headers.items())  # urllib3 takes pairs; its annotation says a mapping
+    raw = HTTPResponse(
+        body=io.BufferedReader(answer),
+        headers=pairs,
+        status=int(code),
+        reason=reason,
+        preload_content=False,
+        decode_content=False,
+        request_method=request.method,
+    )
+    response = requests.Response()
+    response.status_code = int(code)
+    response.reason = reason
+    response.headers = CaseInsensitiveDict(raw.headers)
+    response.raw = raw
+    response.url = str(request.url)
+    response.request = request
+    response.encoding = requests.utils.get_encoding_from_headers(response.headers)
+    return response
+
+
+def wsgi_pool(app: WSGIApplication, origin: str) -> HTTPConnectionPool:
+    """Make a pool of connections into a WSGI app, for `Http.mount`.
+
+    Only the socket is made up. What writes a request to it, and reads the answer from it, is the
+    code that runs in production.
+
+    :param app: the app that answers; it is given the URL as it was called, host and all.
+    :param origin: such as ``https://op.example``.
+    """
+    parts = urlsplit(origin)
+    default_port = {"https": 443, "http": 80}[parts.scheme]
+
+    class Connection(_WSGIConnection):
+        pass
+
+    Connection.app, Connection.origin = staticmethod(app), origin
+    Connection.default_port = default_port  # else the Host header would name the port
+    pool: Any = HTTPConnectionPool(str(parts.hostname), parts.port or default_port)
+    pool.ConnectionCls = Connection
+    made: HTTPConnectionPool = pool
+    return made
+
+
+class _WSGIConnection(BoundedConnection):
+    """A connection of urllib3's whose socket is a `_Socket`."""
+
+    app: Any
+    origin: str
+
+    def connect(self) -> None:
+        """Open the socket."""
+        self.sock: Any = _Socket(self.app, self.origin)
+        self.sock.settimeout(self.timeout)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the socket can be used once more."""
+        return self.sock is not None
+
+
+class _Socket:
+    """As much of a socket as http.client and urllib3 need."""
+
+    def __init__(self, app: WSGIApplication, origin: str) -> None:
+        self._app = app
+        self._origin = origin
+        self._request = bytearray()
+        self._timeout: float | None = None
+
+    def sendall(self, data: bytes, flags: int = 0, /) -> None:
+        """Take a part of the request."""
+        self._request += data
+
+    def makefile(self, mode: str, buffering: int = -1) -> io.BufferedReader:
+        """The answer of the app to the request that has come."""
+        request, self._request = bytes(self._request), bytearray()
+        return io.BufferedReader(_Answer(lambda: _answer(self._app, self._origin, request)))
+
+    def settimeout(self, seconds: float | None) -> None:
+        """Set the time-out, which the reader looks at."""
+        self._timeout = seconds
+
+    def gettimeout(self) -> float | None:
+        """The time-out, in seconds."""
+        return self._timeout
+
+    def setsockopt(self, *option: int) -> None:
+        """There are no options."""
+
+    def close(self) -> None:
+        """There is nothing to close."""
+
+
+def _answer(
+    app: WSGIApplication, origin: str, request: bytes
+) -> tuple[bytes, Iterable[bytes], bool]:
+    """Answer a request: the head, the pieces of the body, and whether the connection stays open."""
+    head, _, body = request.partition(b"\r\n\r\n")
+    first, *lines = head.decode("latin-1").split("\r\n")
+    method, target, _ = first.split(" ")
+    pieces, status, headers = _run_app(
+        app,
+        method=method,
+        origin=origin,
+        target=target,
+        headers=[(name, value) for name, _, value in (line.partition(": ") for line in lines)],
+        body=body,
+    )
+    fields = [f"{name}: {value}\r\n" for name, value in headers.items()]
+    keeps = "content-length" in {name.lower() for name, _ in headers.items()}
+    if not keeps:
+        fields.append("Connection: close\r\n")  # the end of the body is the end of the answer
+    whole = f"HTTP/1.1 {status}\r\n{''.join(fields)}\r\n".encode("latin-1")
+    return whole, pieces, keeps
+
+
+def _run_app(
+    app: WSGIApplication,
+    *,
+    method: str,
+    origin: str,
+    target: str,
+    headers: list[tuple[str, str]],
+    body: bytes,
+) -> tuple[Iterable[bytes], str, Headers]:
+    """Call an app: the pieces of the body, the status line and the headers of its answer."""
+    path, _, query = target.partition("?")
+    environ = EnvironBuilder(
+        path=path,
+        query_string=query,
+        base_url=f"{origin}/",
+        method=method,
+        headers=headers,
+        input_stream=io.BytesIO(body),
+    ).get_environ()
+    return run_wsgi_app(app, environ)
+
+
+class _Answer(io.RawIOBase):
+    """An app's answer as a file: the head, and pieces of the body that are made as they are read.
+
+    The app is called at the first read and not before: http.client cannot close a response whose
+    file was never made, so an app that raises must not do it in `_Socket.makefile`.
+
+    :param call: calls the app; gives the head, the body, and whether the connection stays open
+    """
+
+    def __init__(self, call: Callable[[], tuple[bytes, Iterable[bytes], bool]]) -> None:
+        super().__init__()
+        self._call = call
+        self._rest = memoryview(b"")
+        self._body: Iterable[bytes] = ()
+        self._pieces: Iterator[bytes] | None = None
+        self._keeps_connection = False
+
+    def start(self) -> Iterator[bytes]:
+        """Call the app, unless it was called."""
+        if self._pieces is None:
+            head, self._body, self._keeps_connection = self._call()
+            self._rest, self._pieces = memoryview(head), iter(self._body)
+        return self._pieces
+
+    def close(self) -> None:
+        """Tell the app that nothing more is read (PEP 3333)."""
+        close = getattr(self._body, "close", None)
+        if not self.closed and close is not None:
+            close()
+        super().close()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any, /) -> int | None:
+        pieces = self.start()
+        while not self._rest:
+            piece = next(pieces, None)
+            if piece is None:  # an open connection has no more for now; a closed one has an end
+                return None if self._keeps_connection else 0
+            self._rest = memoryview(piece)
+        count = min(len(buffer), len(self._rest))
+        buffer[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
 def loopback_server(
     app: WSGIApplication, issuer: str, *, port: int | None, host: str | None
 ) -> BaseWSGIServer:
-    """A server, bound and not yet serving; says aloud what it is.
+    """A server on a loopback address, bound and not yet serving. It prints a warning.
 
-    :param issuer: names the host and the port
-    :param port: the issuer's, or nothing
+    :param issuer: has the host and the port
+    :param port: that of the issuer, or None
     :param host: another loopback address to bind to
     :raises ValueError: the host can be reached from elsewhere, or the issuer names another port
     """
@@ -43,7 +292,7 @@ def loopback_server(
 
 @contextlib.contextmanager
 def running(server: BaseWSGIServer) -> Iterator[None]:
-    """Serve in a thread for the time of a ``with`` block, then close the server."""
+    """Serve in a thread during a ``with`` block, then close the server."""
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -55,7 +304,7 @@ def running(server: BaseWSGIServer) -> Iterator[None]:
 
 
 class _QuietHandler(WSGIRequestHandler):
-    """Logs no query: it may hold a code."""
+    """Logs the path without the query, which may contain a code."""
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         self.log("info", '"%s %s" %s', self.command, self.path.partition("?")[0], code)

@@ -1,39 +1,67 @@
-"""Codes and refresh tokens turned into tokens; tokens given back."""
+"""Tokens: issued for a code or a refresh token, and revoked. The ID token is made here too."""
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 from collections.abc import Mapping
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from .authorization import Grant
+from .answers import (
+    IDTokenDraft,
+    InvalidGrantError,
+    InvalidRequestError,
+    OAuth2Error,
+    refusal,
+)
 from .clients import Client
-from .id_token import mint_id_token
-from .refusals import InvalidGrantError, InvalidRequestError, OAuth2Error, refusal
-from .state import ProviderState, fresh_secret
+from .documents import ID_TOKEN_ALGORITHMS
+from .dpop import bound, check_token_request
+from .encryption import encrypt_for_client
+from .jws import encode
+from .state import Grant, ProviderState, fresh_secret
 
 REFRESH_TOKEN_SECONDS = 86_400
+ID_TOKEN_SECONDS = 300
+AMR: dict[str, tuple[str, ...]] = {
+    "pwd": ("pwd",),
+    "mfa": ("pwd", "otp", "mfa"),
+    "phr": ("hwk", "user"),
+}
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
 def exchange(
-    form: Mapping[str, str], *, client: Client, provider: ProviderState
+    form: Mapping[str, str],
+    *,
+    resources: list[str],
+    client: Client,
+    jkt: str | None,
+    provider: ProviderState,
 ) -> dict[str, object]:
-    """The members of the token response. A refresh token still holds after it: see :func:`use_up`.
+    """The members of the token response. A refresh token is valid until :func:`use_up`.
 
-    :param form: the form of a client that proved who it is
-    :raises OAuth2Error: the grant does not hold
+    :param form: the form of a client that authenticated
+    :param resources: all values of ``resource`` in it
+    :param jkt: the thumbprint of the key of the DPoP proof; None if there was none
+    :raises OAuth2Error: the grant is not valid, or does not reach to a resource
 
-    RFC 6749 sections 4.1.3 and 6
+    RFC 6749 sections 4.1.3 and 6, RFC 8707 section 2.2
     """
     match form.get("grant_type"):
         case "authorization_code":
+            _check_key(provider.memory.codes.get(form.get("code", "")), jkt)
             grant = _redeem_code(form, client=client, provider=provider)
+            _check_resources(resources, grant)
+            grant = bound(grant, jkt, provider=provider)
             return _issue(grant, refreshed=False, provider=provider)
         case "refresh_token":
             grant = _redeem_refresh_token(form, client=client, provider=provider)
+            _check_key(grant, jkt)
+            _check_resources(resources, grant)
+            grant = bound(grant, jkt, provider=provider)
             return _issue(grant, refreshed=True, provider=provider)
         case other:
             raise refusal(
@@ -43,22 +71,27 @@ def exchange(
             )
 
 
-def use_up(refresh_token: str, *, client: Client, provider: ProviderState) -> None:
-    """Let a refresh token hold no more, because the next one is on its way.
+def _check_key(grant: Grant | None, jkt: str | None) -> None:
+    if grant is not None:
+        check_token_request(grant, jkt)
 
-    :raises OAuth2Error: ``invalid_grant``: another request has just used it up
+
+def use_up(refresh_token: str, *, client: Client, provider: ProviderState) -> None:
+    """End a refresh token, because its successor is about to be sent.
+
+    :raises OAuth2Error: ``invalid_grant``: another request has just used it
 
     RFC 9700 section 4.14.2
     """
     grant = provider.memory.refresh_tokens.pop(refresh_token)
-    _take(refresh_token, grant, client=client, provider=provider)
+    _use_once(refresh_token, grant, client=client, provider=provider)
 
 
 def token_to_revoke(form: Mapping[str, str], *, client: Client, provider: ProviderState) -> str:
-    """The token that a client gives back. ``token_type_hint`` is not needed to find it here.
+    """The token that a client revokes. ``token_type_hint`` is not needed to find it here.
 
-    :param form: the form of a client that proved who it is
-    :raises OAuth2Error: there is none, or it belongs to another client
+    :param form: the form of a client that authenticated
+    :raises OAuth2Error: there is no token, or it was issued to another client
 
     RFC 7009 section 2.1
     """
@@ -72,21 +105,64 @@ def token_to_revoke(form: Mapping[str, str], *, client: Client, provider: Provid
 
 
 def revoke(token: str, *, provider: ProviderState) -> None:
-    """Void a token: a refresh token with all that came of the same login, an access token alone.
+    """Revoke an access token alone, or a refresh token with all tokens of the same login.
 
     RFC 7009 section 2.1
     """
     provider.memory.access_tokens.pop(token)
     if grant := provider.memory.refresh_tokens.pop(token):
-        _void(grant, provider=provider)
+        _revoke_all(grant, provider=provider)
+
+
+def id_token_alg(client: Client, *, provider: ProviderState) -> str:
+    """The algorithm that signs for a client: the registered one, or the first that is offered.
+
+    OpenID Connect Dynamic Client Registration section 2
+    """
+    if client.id_token_signed_response_alg is not None:
+        return client.id_token_signed_response_alg
+    offered = provider.offered("id_token_signing_alg_values_supported")
+    return next((alg for alg in offered if alg in ID_TOKEN_ALGORITHMS), ID_TOKEN_ALGORITHMS[0])
+
+
+def signed_userinfo(
+    claims: Mapping[str, object], *, client: Client, provider: ProviderState
+) -> str:
+    """Userinfo as a signed JWT, encrypted if the client registered that.
+
+    OpenID Connect Core section 5.3.2
+    """
+    alg = client.userinfo_signed_response_alg or id_token_alg(client, provider=provider)
+    key = provider.keys.signing_key(alg)
+    draft = IDTokenDraft(
+        header={"typ": "JWT", "alg": alg, "kid": key.kid},
+        claims={**claims, "iss": provider.issuer, "aud": client.client_id},
+        key=key,
+        now=int(provider.now()),
+        client=client,
+    )
+    return encrypt_for_client(
+        str(draft.finished()),
+        client.userinfo_encryption,
+        kind="userinfo",
+        client=client,
+        provider=provider,
+    )
+
+
+def _check_resources(resources: list[str], grant: Grant) -> None:
+    if foreign := [each for each in resources if each not in grant.request.resources]:
+        raise refusal(
+            OAuth2Error, f"not asked for before: {' '.join(foreign)}", code="invalid_target"
+        )
 
 
 def _redeem_code(form: Mapping[str, str], *, client: Client, provider: ProviderState) -> Grant:
     code, verifier = form.get("code"), form.get("code_verifier")
     if not code or not verifier:
         raise refusal(InvalidRequestError, "code and code_verifier are both needed")
-    grant = _take(code, provider.memory.codes.pop(code), client=client, provider=provider)
-    if form.get("redirect_uri") != grant.request.redirect_uri:
+    grant = _use_once(code, provider.memory.codes.pop(code), client=client, provider=provider)
+    if form.get("redirect_uri") != grant.request.address.redirect_uri:
         raise refusal(InvalidGrantError, "redirect_uri is not the one of the request")
     # RFC 7636 section 4.6
     challenge = create_s256_code_challenge(verifier) if _VERIFIER.fullmatch(verifier) else ""
@@ -104,20 +180,25 @@ def _redeem_refresh_token(
     grant = provider.memory.refresh_tokens.get(token)
     if grant is None or grant.request.client.client_id != client.client_id:
         provider.memory.refresh_tokens.pop(token)
-        return _take(token, grant, client=client, provider=provider)
+        return _use_once(token, grant, client=client, provider=provider)
     return grant
 
 
-def _take(secret: str, grant: Grant | None, *, client: Client, provider: ProviderState) -> Grant:
-    """Use a code or refresh token up. Used twice, all that came of it is void.
+def _use_once(
+    secret: str, grant: Grant | None, *, client: Client, provider: ProviderState
+) -> Grant:
+    """Mark a code or refresh token as used. The second use revokes all tokens of that login.
+
+    :param grant: what the secret stands for, or None if it is not valid
+    :raises OAuth2Error: ``invalid_grant``
 
     RFC 6749 sections 4.1.2 and 10.4, RFC 9700 section 4.14
     """
     memory = provider.memory
     if grant is None:
         if used := memory.used.get(secret):
-            _void(used, provider=provider)
-            raise refusal(InvalidGrantError, "used before: the tokens that came of it are void")
+            _revoke_all(used, provider=provider)
+            raise refusal(InvalidGrantError, "used before: its tokens are revoked")
         raise refusal(InvalidGrantError, "not known, or too old")
     memory.used.put(secret, grant, until=provider.now() + REFRESH_TOKEN_SECONDS)
     if grant.request.client.client_id != client.client_id:
@@ -125,9 +206,9 @@ def _take(secret: str, grant: Grant | None, *, client: Client, provider: Provide
     return grant
 
 
-def _void(grant: Grant, *, provider: ProviderState) -> None:
-    provider.memory.access_tokens.take(lambda other: other.id == grant.id)
-    provider.memory.refresh_tokens.take(lambda other: other.id == grant.id)
+def _revoke_all(grant: Grant, *, provider: ProviderState) -> None:
+    provider.memory.access_tokens.pop_all(lambda other: other.id == grant.id)
+    provider.memory.refresh_tokens.pop_all(lambda other: other.id == grant.id)
 
 
 def _issue(grant: Grant, *, refreshed: bool, provider: ProviderState) -> dict[str, object]:
@@ -136,10 +217,10 @@ def _issue(grant: Grant, *, refreshed: bool, provider: ProviderState) -> dict[st
     memory.access_tokens.put(access_token, grant, until=now + seconds)
     members: dict[str, object] = {
         "access_token": access_token,
-        "token_type": "Bearer",
+        "token_type": "Bearer" if grant.jkt is None else "DPoP",
         "expires_in": seconds,
         "scope": " ".join(grant.scopes),
-        "id_token": mint_id_token(
+        "id_token": _id_token(
             grant, access_token=access_token, refreshed=refreshed, provider=provider
         ),
     }
@@ -148,3 +229,66 @@ def _issue(grant: Grant, *, refreshed: bool, provider: ProviderState) -> dict[st
         memory.refresh_tokens.put(refresh_token, grant, until=now + REFRESH_TOKEN_SECONDS)
         members["refresh_token"] = refresh_token
     return members
+
+
+def _id_token(
+    grant: Grant, *, access_token: str, refreshed: bool, provider: ProviderState
+) -> object:
+    """An ID token for the person who agreed to this grant; active faults change it.
+
+    :param refreshed: whether it is issued for a refresh token, not for a code
+
+    OpenID Connect Core sections 2, 3.1.3.3 and 3.1.3.6
+    """
+    request, now = grant.request, int(provider.now())
+    alg = id_token_alg(request.client, provider=provider)
+    person = provider.person(grant.sign_in.sub)
+    personal = person.claims_for(grant.scopes, requested=request.id_token_claims) if person else {}
+    claims: dict[str, object] = {
+        **personal,
+        "iss": provider.issuer,
+        "sub": grant.sign_in.sub,
+        "sid": grant.sid,
+        "aud": request.client.client_id,
+        "iat": now,
+        "exp": now + ID_TOKEN_SECONDS,
+        "auth_time": grant.sign_in.at,
+        "acr": grant.sign_in.acr,
+        "amr": list(AMR[grant.sign_in.acr]),
+        "at_hash": _left_half_hash(access_token, alg=alg),
+    }
+    # OpenID Connect Core section 12.2: a refreshed ID token should have no nonce.
+    if request.nonce is not None and not refreshed:
+        claims["nonce"] = request.nonce
+    key = provider.keys.signing_key(alg)
+    draft = IDTokenDraft(
+        header={"typ": "JWT", "alg": alg, "kid": key.kid},
+        claims=claims,
+        key=key,
+        now=now,
+        client=request.client,
+    )
+    provider.faults.act("id_token", draft)
+    if refreshed:
+        provider.faults.act("refresh_id_token", draft)
+    return _encrypted(draft.finished(), request.client, provider=provider)
+
+
+def _encrypted(id_token: object, client: Client, *, provider: ProviderState) -> object:
+    """The ID token as the client registered it; what a fault put in its place is left as it is."""
+    if not isinstance(id_token, str):
+        return id_token
+    return encrypt_for_client(
+        id_token, client.id_token_encryption, kind="id_token", client=client, provider=provider
+    )
+
+
+def _left_half_hash(text: str, *, alg: str) -> str:
+    """``at_hash``: the left half of the hash that belongs to the algorithm.
+
+    OpenID Connect Core section 3.1.3.6
+    """
+    # Ed25519 uses SHA-512; the other algorithms here end in 256.
+    name = "sha512" if alg in ("EdDSA", "Ed25519") else "sha256"
+    digest = hashlib.new(name, text.encode("ascii")).digest()
+    return encode(digest[: len(digest) // 2])

@@ -22,7 +22,7 @@ from tests.benchmark.counts import (
 )
 from tests.benchmark.floor import FLOOR
 from tests.benchmark.footprint import measure_footprint, open_files, resident_bytes
-from tests.benchmark.measure import AGAIN, soak, time_logins, time_protected
+from tests.benchmark.measure import soak, time_logins, time_protected
 from tests.benchmark.ours import OURS
 from tests.benchmark.picture import draw
 from tests.benchmark.report import Results, Table
@@ -194,19 +194,16 @@ class Benchmark:
         files = soaked.files_after - soaked.files_before
         self.results.goal("files left open in the soak", files, 0, "{:.0f}")
 
-    def write(self, page: Path, picture: Path) -> None:
-        """Write the figures for the documentation."""
+    def draw(self) -> str:
+        """Draw the picture of docs/performance: a login's processor time, as SVG."""
         timings = self.results.picture
-        noise = next(each.ratio for each in timings if each.name == AGAIN)
-        drawn = draw(
+        noise = report.noise_of(timings)
+        return draw(
             timings,
-            title="Processor time of a login, times the floor's",
-            note=f"{', '.join(_PICTURED)}. * does less than the others, see the table. "
-            f"The floor against itself: {noise.low:.2f} to {noise.high:.2f}.",
+            title="Processor time of a login, as a multiple of the floor",
+            note=f"{', '.join(_PICTURED)}. * does less work than the others. "
+            f"The floor compared with itself: {noise.low:.2f} to {noise.high:.2f}.",
         )
-        picture.write_text(drawn, encoding="utf-8")
-        name = os.path.relpath(picture, page.parent)
-        page.write_text(report.as_page(self.results, name), encoding="utf-8")
 
 
 def smoke(benchmark: Benchmark) -> bool:
@@ -240,7 +237,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="under a minute: fewer cases, rounds")
     parser.add_argument("--smoke", action="store_true", help="everything once, and no figures")
     parser.add_argument("--soak", type=int, metavar="LOGINS", help="only this: 100000, say")
-    parser.add_argument("--write", nargs=2, type=Path, metavar=("PAGE.rst", "PICTURE.svg"))
+    parser.add_argument("--report", type=Path, metavar="FILE", help="write all tables to a file")
+    parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw a login's time")
     return parser.parse_args()
 
 
@@ -275,8 +273,10 @@ def main() -> int:
             benchmark.scale(seconds=4)
         print(benchmark.results.goals_table().as_text())
         print("\n" + "\n".join(benchmark.results.notes[2:]))
-        if arguments.write:
-            benchmark.write(*arguments.write)
+        if arguments.report:
+            arguments.report.write_text(report.as_report(benchmark.results), encoding="utf-8")
+        if arguments.picture:
+            arguments.picture.write_text(benchmark.draw(), encoding="utf-8")
     return 0
 
 

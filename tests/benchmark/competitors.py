@@ -79,9 +79,9 @@ CHECKS = ("nonce", "signature", "state")
 def _fault_of_a_good_login(app: Flask) -> str:
     for _ in range(2):  # the second one has nothing left to fetch
         visitor = Visitor(app)
-        visit = visitor.log_in()
+        answer = visitor.log_in()
         if (who := visitor.get("/who").body) != SUBJECT.encode():
-            return f"no login: {visit.status}, {who!r:.80}"
+            return f"no login: {answer.status}, {who!r:.80}"
     return ""
 
 

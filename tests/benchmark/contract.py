@@ -37,7 +37,7 @@ class Competitor:
     """A way to log people in.
 
     Its app has ``/login``, ``/callback``, and ``/who``, which answers with the subject of who is
-    logged in and with an empty body where nobody is.
+    logged in and with an empty body where no one is.
 
     :param does_less: what of our login it leaves out, in a few words.
     """

@@ -109,8 +109,7 @@ def fetches_under_floods(
 ) -> tuple[Fetches, Fetches]:
     """Have many people log in at once, twice, and count.
 
-    :returns: of an app from its start on; and then with ID tokens that name a key that nobody has
-        heard of.
+    :returns: of an app from its start on; and then with ID tokens that name an unknown key.
     """
     logging.disable(logging.CRITICAL)  # each refusal is an error to somebody, with a traceback
     try:

@@ -37,7 +37,7 @@ class Spent(NamedTuple):
         return Spent(self.cpu + other.cpu, self.wall + other.wall)
 
 
-class Visit(NamedTuple):
+class Answer(NamedTuple):
     """One request, answered."""
 
     status: str
@@ -72,7 +72,7 @@ class Visitor:
         self._app = app
         self.cookies: dict[str, str] = {}
 
-    def get(self, path: str, query: str = "") -> Visit:
+    def get(self, path: str, query: str = "") -> Answer:
         """Make one request and keep the cookies that it brings."""
         environ = {**_template(path), "QUERY_STRING": query, "wsgi.input": BytesIO()}
         if self.cookies:
@@ -91,7 +91,7 @@ class Visitor:
         for name, value in answer[1]:
             if name == "Set-Cookie":
                 self._keep(value)
-        return Visit(answer[0], answer[1], body, spent)
+        return Answer(answer[0], answer[1], body, spent)
 
     def _keep(self, header: str) -> None:
         name, _, value = header.partition(";")[0].partition("=")
@@ -100,7 +100,7 @@ class Visitor:
         else:
             self.cookies.pop(name, None)
 
-    def leave(self) -> Visit:
+    def leave(self) -> Answer:
         """Begin a login."""
         return self.get("/login")
 
@@ -108,7 +108,7 @@ class Visitor:
         """Begin a login and sign in at the provider: the query of the callback."""
         return sign_in(self.leave().location, fault)
 
-    def log_in(self, fault: str = "good") -> Visit:
+    def log_in(self, fault: str = "good") -> Answer:
         """A whole login: the answer of the callback, and what both requests took together."""
         out = self.leave()
         back = self.get("/callback", sign_in(out.location, fault))

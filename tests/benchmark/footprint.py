@@ -59,7 +59,7 @@ print(resident_bytes())
 
 
 def resident_bytes(pid: int | None = None) -> int:
-    """The resident memory of a process, this one by default; 0 where nobody says (no Linux)."""
+    """The resident memory of a process, this one by default; 0 where it is not known (no Linux)."""
     try:
         with open(f"/proc/{pid or os.getpid()}/statm", encoding="ascii") as statm:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -68,7 +68,7 @@ def resident_bytes(pid: int | None = None) -> int:
 
 
 def open_files() -> int:
-    """The open files and sockets of this process; 0 where nobody says (no Linux)."""
+    """The open files and sockets of this process; 0 where it is not known (no Linux)."""
     try:
         return len(os.listdir("/proc/self/fd"))
     except OSError:
@@ -102,7 +102,7 @@ def measure_footprint(key: str, *, rounds: int) -> Footprint:
     """
     times: dict[str, list[float]] = {name: [] for name in _IMPORTS}
     sizes: dict[str, list[float]] = {name: [] for name in _APPS}
-    # What a site has compiled once must be compiled here too, whoever installed it and how.
+    # What a site has compiled once must be compiled here too, however it was installed.
     with tempfile.TemporaryDirectory(prefix="parjar-benchmark-") as bytecode:
         for number in range(rounds + 1):
             for name, statement in _IMPORTS.items():

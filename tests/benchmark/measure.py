@@ -1,6 +1,6 @@
 """Times: interleaved, so that what disturbs the machine disturbs everybody; medians and spread.
 
-A round visits everybody, the floor twice, in an order of its own; the first login of a turn warms
+A round measures every app, the floor twice, in an order of its own; the first login of a turn warms
 the caches that the one before has cooled, and does not count. A ratio is that of one round's
 medians; the figure given is the median over all rounds, with the quartiles beside it. The floor
 against itself is the noise: no other ratio is known better than that.
@@ -82,8 +82,8 @@ def time_logins(entrants: Sequence[Entrant], *, rounds: int, floor: str = "floor
         for _ in range(rounds):
             shuffle(order)
             for name in order:
-                visits = [Visitor(apps[name]).log_in() for _ in range(turns[name] + 1)]
-                blocks[name].append([visit.spent for visit in visits[1:]])
+                logins = [Visitor(apps[name]).log_in() for _ in range(turns[name] + 1)]
+                blocks[name].append([login.spent for login in logins[1:]])
     medians = {
         name: [statistics.median(spent.cpu for spent in block) for block in of_one]
         for name, of_one in blocks.items()
@@ -108,7 +108,7 @@ def _logins_of_a_block(app: Flask) -> int:
 
 
 def bare_site() -> Flask:
-    """A page that nobody guards, one that a line of its own guards, and no extension."""
+    """A page without a guard, one with a guard of one line, and no extension."""
     app = Flask("bare")
     app.config.update(SECRET_KEY=SECRET_KEY, SESSION_COOKIE_SAMESITE="Lax")
 
@@ -145,8 +145,8 @@ def time_protected(
         somebody, visitor = Visitor(home), Visitor(app)
         somebody.log_in()
         visitor.cookies = dict(somebody.cookies)
-        visit = visitor.get(path)
-        assert (visit.body, visit.cookie_bytes) == (b"page", 0), visit
+        answer = visitor.get(path)
+        assert (answer.body, answer.cookie_bytes) == (b"page", 0), answer
         kinds[name] = partial(_spent_on, visitor, path)
     blocks: dict[str, list[float]] = {name: [] for name in kinds}
     order, shuffle = list(kinds), random.Random(len(kinds)).shuffle

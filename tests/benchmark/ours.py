@@ -9,7 +9,7 @@ from tests.benchmark.contract import SECRET_KEY, Competitor, Registration
 from tests.benchmark.stub import CLIENT_ID
 
 
-def make_app(registration: Registration, *, store: str = "session") -> Flask:
+def make_app(registration: Registration, *, store: str | None = None) -> Flask:
     """A site of four lines.
 
     :param store: ``PARJAR_STORE``: what keeps the tokens, if anything does.

@@ -1,6 +1,6 @@
-"""What a run found: tables for the terminal and for the documentation, and the machine they are of.
+"""The results of a run: tables for the terminal and for a file, and the machine they are of.
 
-A table says what was measured; the last one holds it against the goals.
+A table says what was measured; the last one compares it with the goals.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Table:
     rows: Sequence[Sequence[str]]
 
     def as_text(self) -> str:
-        """For a terminal."""
+        """Plain text, for a terminal or a file."""
         lines = [list(self.header), *map(list, self.rows)]
         widths = [max(len(line[column]) for line in lines) for column in range(len(self.header))]
         last = len(widths) - 1
@@ -51,16 +51,6 @@ class Table:
         rule = "  ".join("-" * width for width in widths)
         body = [align(self.header), rule, *(align(row) for row in self.rows)]
         return "\n".join([f"\n## {self.title}", *([self.note] if self.note else []), *body])
-
-    def as_rst(self) -> str:
-        """For the documentation."""
-        lines = ["", self.title, "-" * len(self.title), ""]
-        lines += [self.note, ""] if self.note else []
-        lines += [".. list-table::", "   :header-rows: 1", ""]
-        for row in [self.header, *self.rows]:
-            for number, cell in enumerate(row):
-                lines.append(f"   {'*' if number == 0 else ' '} - {cell}".rstrip())
-        return "\n".join(lines)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -226,7 +216,7 @@ def fetches_table(rows: Sequence[tuple[str, Fetches, Fetches]], *, threads: int)
     return Table(
         title="Fetches under a flood",
         note=f"{threads} logins at once, to an app just started; then as many whose ID tokens "
-        "name a key that nobody has heard of (who then fetches nothing never learns a new key).",
+        "name an unknown key (a client that fetches nothing then never learns a new key).",
         header=("", "start: discovery", "start: JWKS", "unknown key: JWKS"),
         rows=[
             (name, str(start.discovery), str(start.jwks), str(unknown.jwks))
@@ -289,18 +279,7 @@ def goals_of_footprint(results: Results, footprint: Footprint) -> None:
     results.goal("memory over a bare Flask app, MiB", ours / MIB, 17, "{:.1f}")
 
 
-def as_page(results: Results, picture: str) -> str:
-    """The figures as a page of the documentation, to be included in one written by hand."""
-    head = [
-        ".. Written by `python -m tests.benchmark --write`; do not edit.",
-        "",
-        "Figures of one run",
-        "==================",
-        "",
-        f".. image:: {picture}",
-        "   :alt: Processor time of a whole login, as a multiple of the floor's",
-        "",
-        "Measured: " + "; ".join(results.notes) + ".",
-    ]
+def as_report(results: Results) -> str:
+    """The whole run as plain text: where it was measured, the goals, and every table."""
     tables = [results.goals_table(), *results.tables]
-    return "\n".join(head) + "\n" + "\n".join(table.as_rst() for table in tables) + "\n"
+    return "\n".join([*results.notes, *(table.as_text() for table in tables)]) + "\n"

@@ -91,7 +91,7 @@ def _serving(registration: Registration, shape: Shape) -> Iterator[tuple[str, in
                 process.wait()
 
 
-def _visit(address: str, visitors: int, seconds: float) -> dict[str, float]:
+def _send_visitors(address: str, visitors: int, seconds: float) -> dict[str, float]:
     command = [sys.executable, "-m", "tests.benchmark.load", address, str(visitors), str(seconds)]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, float] = json.loads(done.stdout)
@@ -112,12 +112,12 @@ def _processor_seconds(parent: int) -> float:
 
 
 def measure_scale(registration: Registration, shape: Shape, *, seconds: float) -> Throughput:
-    """Send a crowd to our site: two visitors for each thread, so that nobody is idle."""
+    """Send a crowd to our site: two visitors for each thread, so that no thread is idle."""
     visitors = 2 * shape.workers * shape.threads
     with _serving(registration, shape) as (address, parent):
-        _visit(address, visitors, min(1.0, seconds))
+        _send_visitors(address, visitors, min(1.0, seconds))
         before = _processor_seconds(parent)
-        result = _visit(address, visitors, seconds)
+        result = _send_visitors(address, visitors, seconds)
         spent = _processor_seconds(parent) - before
     return Throughput(
         shape=shape,

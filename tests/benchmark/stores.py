@@ -45,7 +45,7 @@ def redis_url() -> Iterator[str | None]:
 
 def with_stores(redis: str | None) -> list[Competitor]:
     """Ours with each kind of store that keeps the tokens."""
-    addresses = {"sealed": "sealed", "memory": "memory", "redis": redis}
+    addresses = {"cookie": "cookie", "memory": "memory", "redis": redis}
     return [
         Competitor(name=f"PARJAR_STORE={name}", make_app=partial(make_app, store=address))
         for name, address in addresses.items()

@@ -1,7 +1,7 @@
 """A provider so cheap that it is never what a measurement waits for: a process of its own.
 
 It answers HTTP/1.1 by hand and takes every client at its word: it reads a request object and
-verifies nothing. Of a push it remembers nonce and state, for whoever plays the browser to ask for
+verifies nothing. Of a push it remembers nonce and state, for the program that plays the browser
 (``/pushed/…``, on plain http). The ``code`` is made by them: it says which nonce the ID token shall
 hold, and what shall be wrong with it (`FAULTS`). The token is signed each time, for its nonce.
 
@@ -43,7 +43,7 @@ REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 _MOST_PUSHED = 10_000  # that may wait: the oldest goes
 SLOW = 0.05  # seconds that the slow listener takes for each answer
 
-#: The ID token has another nonce; its signature is broken; it names a key that nobody knows.
+#: The ID token has another nonce; its signature is broken; it names an unknown key.
 FAULTS = ("nonce", "signature", "kid")
 
 ALGORITHMS = ("RS256", "ES256")

@@ -13,7 +13,7 @@ from example_app import create_app
 from example_app.__main__ import free_port
 from example_app.tokens import ahead
 from flask_parjar.testing import DevProvider
-from tests.site import ISSUER, Visitor
+from tests.support.site import ISSUER, Visitor
 
 SCOPES = "openid profile email reports:read offline_access"
 SCRIPT = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
@@ -26,7 +26,7 @@ def provider() -> DevProvider:
 
 def make_app(provider: DevProvider, **config: object) -> Flask:
     settings = {"PARJAR_SCOPES": SCOPES, "PARJAR_STORE": "memory", "TESTING": True, **config}
-    app = create_app(provider.config(**settings))
+    app = create_app(provider.config(settings))
     provider.connect(app)
     return app
 
@@ -58,41 +58,41 @@ def test_the_page_shows_a_token_cut_short(ada: Visitor) -> None:
     assert "memory" in page
 
 
-def test_who_is_not_logged_in_sees_no_tokens(provider: DevProvider) -> None:
+def test_an_anonymous_visitor_sees_no_tokens(provider: DevProvider) -> None:
     assert Visitor(make_app(provider), provider).get("/tokens").location == "/login?next=/tokens"
 
 
 def test_a_renewal_is_shown_here_and_on_the_wire(provider: DevProvider, ada: Visitor) -> None:
     provider.access_token_seconds = 0  # over as soon as it is there
     ada.log_in()
-    assert "The tokens are renewed" not in ada.get("/wire").text
+    assert 'data-step="refresh"' not in ada.get("/wire").text
     for _ in range(2):
         page = ada.get("/tokens").text
-        assert "over" in page
+        assert "expired" in page
         assert "less than a minute ago" in page
     provider.access_token_seconds = 600
     assert "in 9 minutes" in ada.get("/tokens").text
     wire = ada.get("/wire").text
-    assert wire.count("<span>The tokens are renewed") == 1, "the last of the three"
+    assert wire.count('data-step="refresh"') == 1, "the last of the three"
     assert "refresh_token" in wire
 
 
 def test_a_site_that_keeps_none_says_so(provider: DevProvider) -> None:
-    ada = Visitor(make_app(provider, PARJAR_STORE="session"), provider)
+    ada = Visitor(make_app(provider, PARJAR_STORE=None), provider)
     ada.log_in()
     page = ada.get("/tokens").text
-    assert "This site keeps none" in page
+    assert "PARJAR_STORE" in page
     assert "Call it" not in page
 
 
-def test_sealed_tokens_are_shown_as_such(provider: DevProvider) -> None:
-    ada = Visitor(make_app(provider, PARJAR_STORE="sealed"), provider)
+def test_tokens_in_cookies_are_shown_as_such(provider: DevProvider) -> None:
+    ada = Visitor(make_app(provider, PARJAR_STORE="cookie"), provider)
     ada.log_in()
-    assert "this site alone can open them" in ada.get("/tokens").text
+    assert "<dd>cookie</dd>" in ada.get("/tokens").text
 
 
 def test_the_address_of_the_store_is_not_shown_whole(provider: DevProvider) -> None:
-    app = make_app(provider, PARJAR_STORE="sealed")
+    app = make_app(provider, PARJAR_STORE="cookie")
     app.config["PARJAR_STORE"] = "redis://:secret@cache.example:6379"  # read once, at the start
     ada = Visitor(app, provider)
     ada.log_in()
@@ -110,13 +110,13 @@ def test_the_button_calls_an_api_of_the_provider(at_a_real_provider: Visitor) ->
     assert calls[-1] == "userinfo"
 
 
-def test_an_api_without_an_address_is_told_of(at_a_real_provider: Visitor) -> None:
+def test_a_missing_api_url_is_shown(at_a_real_provider: Visitor) -> None:
     del at_a_real_provider.provider.metadata["userinfo_endpoint"]
     answer = at_a_real_provider.get("/api/userinfo", headers=SCRIPT)
     assert (answer.status_code, answer.json) == (502, {"error": "KeyError"})
 
 
-def test_an_api_that_is_down_is_told_of(provider: DevProvider) -> None:
+def test_an_api_that_is_down_is_shown(provider: DevProvider) -> None:
     gone = DevProvider(f"http://127.0.0.1:{free_port(0)}")
     ada = Visitor(make_app(gone), gone)
     ada.log_in()  # without a socket; the API has none either
@@ -133,7 +133,9 @@ def test_a_page_for_those_who_proved_more(provider: DevProvider, ada: Visitor) -
     assert "pwd, otp, mfa" in page
 
 
-def test_who_leaves_at_the_provider_has_left_here(provider: DevProvider, ada: Visitor) -> None:
+def test_a_logout_at_the_provider_ends_the_session_here(
+    provider: DevProvider, ada: Visitor
+) -> None:
     assert "/backchannel-logout" in ada.get("/tokens").text
     provider.end_session("ada")
     assert ada.get("/tokens").location == "/login?next=/tokens"
@@ -147,15 +149,15 @@ def test_a_way_to_the_provider_s_logout_where_there_is_one(provider: DevProvider
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(-1, "over"), (1.5, "in 1 second"), (59.5, "in 59 seconds"), (600.5, "in 10 minutes")],
+    [(-1, "expired"), (1.5, "in 1 second"), (59.5, "in 59 seconds"), (600.5, "in 10 minutes")],
 )
 def test_how_far_off(seconds: float, words: str) -> None:
     assert ahead(time() + seconds) == words
 
 
-def test_the_address_for_notices_names_a_named_provider() -> None:
+def test_the_address_for_logout_tokens_names_a_named_provider() -> None:
     provider = DevProvider(ISSUER)
-    config = provider.config(PARJAR_SCOPES=SCOPES, PARJAR_STORE="memory", TESTING=True)
+    config = provider.config({"PARJAR_SCOPES": SCOPES, "PARJAR_STORE": "memory", "TESTING": True})
     section = {"issuer": config.pop("PARJAR_ISSUER"), "client_id": config.pop("PARJAR_CLIENT_ID")}
     app = create_app({**config, "PARJAR_PROVIDERS": {"work": section}})
     provider.connect(app)

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from flask_parjar.stores import MemoryStore, Store, open_store
-from tests.flows.logged_in import LoggedIn
-from tests.redis_process import RedisProcess
+from tests.support.logged_in import LoggedIn
+from tests.support.redis_process import RedisProcess
 
 
 @pytest.fixture
@@ -28,4 +28,4 @@ def own_redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisProcess
 
 @pytest.fixture
 def redis_store(own_redis: RedisProcess) -> Store:
-    return open_store(own_redis.url, prefix="x:", timeout=2)
+    return open_store(own_redis.url, prefix="x:", timeout=0.5)

@@ -1,4 +1,4 @@
-"""What is fuzzed: each parser of a stranger's text, and what must hold whatever the text is.
+"""What is fuzzed: each parser of untrusted text, and what must hold for every text.
 
 A target takes any bytes. It raises where the library does what it never may: an exception that is
 none of its own, an answer that is no answer of ours, a value that breaks a promise.
@@ -14,15 +14,19 @@ from urllib.parse import quote, urlsplit
 
 from flask import Flask
 
-from flask_parjar.errors import LoginError, ProviderUnavailable, TokenRejected
+from flask_parjar.error_codes import CODES
+from flask_parjar.errors import ProviderUnavailable, TokenRejected
+from flask_parjar.protocol.agreement import Agreement, agree
 from flask_parjar.protocol.algorithms import ALGORITHMS
-from flask_parjar.protocol.encoding import parse_json_object
+from flask_parjar.protocol.encoding import b64decode, b64encode, parse_json_object
 from flask_parjar.protocol.id_token import verify_id_token
+from flask_parjar.protocol.jwe import Decryption, Encryption, parse_decryption_keys
 from flask_parjar.protocol.jws import verify_token
-from flask_parjar.protocol.keys import KeySet
-from flask_parjar.protocol.metadata import ProviderMetadata, agree
-from flask_parjar.session import SESSION_KEY
+from flask_parjar.protocol.key_set import KeySet
+from flask_parjar.protocol.metadata import ProviderMetadata
+from flask_parjar.protocol.profiles import OPENID_CONNECT
 from flask_parjar.testing import DevProvider
+from flask_parjar.web.session import SESSION_KEY
 from tests.protocol.examples import (
     CLIENT_ID,
     EC_JWK,
@@ -32,11 +36,12 @@ from tests.protocol.examples import (
     RSA_JWK,
     key_set,
     make_client,
+    make_opener,
     make_token,
     make_transaction,
     signing_key,
 )
-from tests.site import make_site, query
+from tests.support.site import make_site, query
 
 ALGS = ("ES256", "RS256", "EdDSA")
 LOOPBACK = re.compile(r"localhost|(::ffff:)?127(\.[0-9]{1,3}){3}|[0:]*:0{0,3}1", re.ASCII)
@@ -71,6 +76,9 @@ class Site:
         client = self.app.test_client()
         client.set_cookie("session", self._cookie)
         self.provider.calls.clear()
+        known = self.app.extensions["parjar"].process_cache
+        for claim in list(known.keys("claimed:")):
+            known.delete(claim)  # each input is the first answer of this login
         if posted:
             response = client.post(
                 "/callback", data=data, content_type="application/x-www-form-urlencoded"
@@ -122,9 +130,7 @@ def id_token(data: bytes) -> None:
     try:
         proved = verify_id_token(
             token,
-            keys=_keys(),
-            algs=ALGS,
-            client=make_client(trusted_audiences=("api",)),
+            opener=make_opener(_keys(), id_token_algs=ALGS, trusted_audiences=("api",)),
             transaction=transaction,
             access_token="access",
             now=NOW,
@@ -154,11 +160,13 @@ def metadata(data: bytes) -> None:
         assert parts.hostname and parts.username is None and not parts.fragment
         assert parts.scheme == "https" or LOOPBACK.fullmatch(parts.hostname.partition("%")[0]), url
     client = make_client(signing_keys=(signing_key("ES256"),))
-    try:
-        agreement = agree(parsed, client)
-    except LoginError:
+    agreement = agree(client, parsed, OPENID_CONNECT)
+    if not isinstance(agreement, Agreement):
+        assert agreement and all(each.code in CODES for each in agreement)
         return
-    assert agreement.pushed and agreement.request_object_alg == "ES256"
+    assert agreement.endpoints.push == parsed.pushed_authorization_request_endpoint
+    assert agreement.endpoints.push and agreement.request_signing
+    assert agreement.request_signing.alg == "ES256"
     assert agreement.id_token_algs and "HS256" not in agreement.id_token_algs
 
 
@@ -187,9 +195,32 @@ def jwks(data: bytes) -> None:
             continue
 
 
+@functools.cache
+def _decryption() -> Decryption:
+    keys = parse_decryption_keys({**EC_JWK, "kid": "ec"})
+    return Decryption(encryption=Encryption(alg="ECDH-ES", encs=("A256GCM",)), keys=keys)
+
+
+def jwe(data: bytes) -> None:
+    """An encrypted token as text; after an ``H`` its header, the other parts well-formed."""
+    if data[:1] == b"H":
+        token = f"{b64encode(data[1:])}..{b64encode(bytes(12))}.eA.{b64encode(bytes(16))}"
+    else:
+        token = data.decode("utf-8", "replace")
+    try:
+        _decryption().decrypt(token)
+    except TokenRejected as error:
+        assert error.error_code in ("token_malformed", "token_encryption", "token_decryption")
+        return
+    header = parse_json_object(b64decode(token.split(".")[0]))
+    assert (header["alg"], header["enc"]) == ("ECDH-ES", "A256GCM")
+    assert not {"zip", "crit", "b64"}.intersection(header)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "callback": callback,
     "id_token": id_token,
+    "jwe": jwe,
     "metadata": metadata,
     "jwks": jwks,
 }

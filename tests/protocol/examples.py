@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-import pytest
 from joserfc.jws import JWSRegistry
 
-from flask_parjar.errors import ParJarError
+from flask_parjar.protocol.agreement import Agreement, Endpoints
+from flask_parjar.protocol.binding import begin_bearer
 from flask_parjar.protocol.client import ClientConfig
+from flask_parjar.protocol.client_auth import PublicClient
 from flask_parjar.protocol.encoding import b64encode
-from flask_parjar.protocol.keys import KeySet, SigningKey, parse_signing_keys
+from flask_parjar.protocol.key_set import KeySet
+from flask_parjar.protocol.keys import SigningKey, parse_signing_keys
 from flask_parjar.protocol.metadata import ProviderMetadata
+from flask_parjar.protocol.opener import TokenOpener
 from flask_parjar.protocol.transaction import Transaction
 
 NOW = 1_800_000_000
@@ -85,6 +87,16 @@ def public(jwk: Mapping[str, Any], **more: Any) -> dict[str, Any]:
     return {name: value for name, value in jwk.items() if name != "d"} | more
 
 
+def rsa_jwk(bits: int, **more: Any) -> dict[str, Any]:
+    """A public RSA JWK with a modulus of so many bits; no one knows its factors, nor must."""
+    modulus = (1 << (bits - 1)) | 1
+    return {
+        "kty": "RSA",
+        "n": b64encode(modulus.to_bytes((bits + 7) // 8, "big")),
+        "e": "AQAB",
+    } | more
+
+
 @functools.cache
 def signing_key(alg: str) -> SigningKey:
     """The private key for an algorithm, imported once a run (RSA takes its time)."""
@@ -124,9 +136,52 @@ def make_client(**fields: Any) -> ClientConfig:
     return ClientConfig(**(given | fields))
 
 
+#: The endpoints of a provider that has the required ones and one to push to.
+ENDPOINTS = Endpoints(
+    authorization=f"{ISSUER}/authorize",
+    token=f"{ISSUER}/token",
+    push=f"{ISSUER}/par",
+    userinfo=None,
+    revocation=None,
+    end_session=None,
+)
+
+
+def make_agreement(**fields: Any) -> Agreement:
+    """An agreement, as if it had been negotiated; `SKEW` is its clock skew."""
+    given: dict[str, Any] = {
+        "issuer": ISSUER,
+        "client_id": CLIENT_ID,
+        "endpoints": ENDPOINTS,
+        "request_signing": None,
+        "request_encryption": None,
+        "client_auth": PublicClient(client_id=CLIENT_ID),
+        "begin_binding": begin_bearer,
+        "id_token_algs": ("ES256", "EdDSA"),
+        "userinfo_algs": ("ES256", "EdDSA"),
+        "id_token_decryption": None,
+        "userinfo_decryption": None,
+        "response_mode": None,
+        "iss_required": False,
+        "claims_parameter": True,
+        "acr_values": (),
+        "authorization_params": {},
+        "trusted_audiences": (),
+        "fetch_userinfo": False,
+        "clock_skew": SKEW,
+    }
+    return Agreement(**(given | fields))
+
+
+def make_opener(keys: KeySet, **fields: Any) -> TokenOpener:
+    """What opens the tokens of the provider that has these keys."""
+    return TokenOpener(make_agreement(**fields), keys)
+
+
 def make_transaction(**fields: Any) -> Transaction:
     given: dict[str, Any] = {
         "seed": "kDMGGkzZ8b2tLEnNGJGZ4zeNSfxL4bqG5tDH0XsAgt4",
+        "secret": "yBqfu0AWs2tiLKQLZEkYM1SWUe2uvFqAwG4gkJ7xdMU",
         "state": "af0ifjsldkj",
         "provider": "default",
         "issuer": ISSUER,
@@ -153,24 +208,3 @@ def make_metadata(**members: Any) -> ProviderMetadata:
         expected_issuer=ISSUER,
         allow_http=False,
     )
-
-
-@contextmanager
-def refused(
-    kind: type[ParJarError], code: str, detail: str = "", *, status: int | None = None
-) -> Generator[None, None, None]:
-    """Expect exactly this refusal: its class, its code, and what it tells the operator."""
-    with pytest.raises(ParJarError) as caught:
-        yield
-    error = caught.value
-    assert (type(error), error.code, error.detail) == (kind, code, detail)
-    if status is not None:
-        assert error.status_hint == status
-
-
-@contextmanager
-def invalid(reason: str) -> Generator[None, None, None]:
-    """Expect a ValueError with exactly this reason."""
-    with pytest.raises(ValueError) as caught:
-        yield
-    assert str(caught.value) == reason

@@ -9,6 +9,7 @@ from flask_parjar.protocol.algorithms import (
     ALGORITHMS,
     ASYMMETRIC_ALGORITHMS,
     Algorithm,
+    is_same_algorithm,
     verify_half_hash,
 )
 from flask_parjar.protocol.encoding import b64encode
@@ -50,6 +51,12 @@ def test_asymmetric_are_all_but_hmac_and_in_the_same_order() -> None:
         *("PS256", "RS256", "PS384", "RS384", "PS512", "RS512"),
         *("ES256", "ES384", "ES512", "Ed25519", "EdDSA"),
     )
+
+
+def test_one_algorithm_has_two_names() -> None:
+    same = {(a, b) for a in ALGORITHMS for b in ALGORITHMS if a != b and is_same_algorithm(a, b)}
+    assert same == {("EdDSA", "Ed25519"), ("Ed25519", "EdDSA")}
+    assert all(is_same_algorithm(name, name) for name in ALGORITHMS)
 
 
 def test_joserfc_has_each_of_them() -> None:

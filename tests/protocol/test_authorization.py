@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -7,15 +9,20 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from hypothesis import given
 
-from flask_parjar.errors import ProviderUnavailable
+from flask_parjar.errors import LoginError, ProviderUnavailable
+from flask_parjar.protocol.agreement import RequestSigning
 from flask_parjar.protocol.authorization import (
+    MAX_UNPUSHED_URL,
     RESERVED_PARAMETERS,
+    AuthorizationRedirect,
     AuthorizationRequest,
-    BrowserRequest,
     LoginOptions,
     PushedRequest,
     RequestObject,
+    asked_resources,
 )
+from flask_parjar.protocol.binding import BEARER, Bearer, TokenBinding
+from flask_parjar.protocol.client_auth import SecretInBody
 from flask_parjar.protocol.encoding import b64decode
 from flask_parjar.protocol.jws import verify_token
 from tests.protocol.examples import (
@@ -23,16 +30,14 @@ from tests.protocol.examples import (
     ISSUER,
     JWK_FOR,
     NOW,
-    invalid,
     key_set,
-    make_client,
+    make_agreement,
     make_transaction,
-    refused,
     signing_key,
 )
-from tests.protocol.strangers import bounded, documents
+from tests.support.errors import invalid, refused
+from tests.support.untrusted import bounded, documents
 
-CLIENT = make_client()
 TRANSACTION = make_transaction()
 ALWAYS = {
     "client_id": CLIENT_ID,
@@ -46,19 +51,31 @@ ALWAYS = {
 }
 
 
-def build(options: LoginOptions | None = None, **fields: Any) -> AuthorizationRequest:
-    return AuthorizationRequest.build(make_client(**fields), TRANSACTION, options or LoginOptions())
+def build(
+    options: LoginOptions | None = None, *, binding: TokenBinding = BEARER, **fields: Any
+) -> AuthorizationRequest:
+    return AuthorizationRequest.build(
+        make_agreement(**fields), TRANSACTION, options or LoginOptions(), binding=binding
+    )
 
 
-def test_what_is_always_asked() -> None:
+class BoundToKey(Bearer):
+    """A binding that says so in the authorization request (as RFC 9449 section 10)."""
+
+    def parameters(self) -> dict[str, str]:
+        return {"dpop_jkt": "thumbprint"}
+
+
+def test_parameters_of_every_request() -> None:
     request = build()
-    assert request == AuthorizationRequest(client_id=CLIENT_ID, issuer=ISSUER, parameters=ALWAYS)
+    assert request == AuthorizationRequest(client_id=CLIENT_ID, parameters=ALWAYS)
     assert request.parameters["code_challenge"] != TRANSACTION.code_verifier
 
 
 def test_no_secret_is_in_it() -> None:
-    request = build(client_secret="hunter2")
-    secrets = (TRANSACTION.code_verifier, TRANSACTION.seed, "hunter2")
+    secret = SecretInBody(client_id=CLIENT_ID, client_secret="hunter2")
+    request = build(client_auth=secret)
+    secrets = (TRANSACTION.code_verifier, TRANSACTION.seed, TRANSACTION.secret, "hunter2")
     assert not any(secret in str(request.parameters) for secret in secrets)
 
 
@@ -83,14 +100,42 @@ def test_an_option_is_a_parameter_of_its_name(option: str, value: Any, parameter
     assert request.parameters == {**ALWAYS, option: value if parameter is None else parameter}
 
 
+@pytest.mark.parametrize(
+    ("option", "param", "configured", "asked"),
+    [
+        (None, None, None, ()),
+        (None, None, "urn:c", ("urn:c",)),
+        (None, None, ["urn:c", "urn:d"], ("urn:c", "urn:d")),
+        (None, "urn:p", "urn:c", ("urn:p",)),
+        ("urn:o", "urn:p", "urn:c", ("urn:o",)),
+        (("urn:o", "urn:p"), None, None, ("urn:o", "urn:p")),
+        ([], None, "urn:c", ()),
+    ],
+)
+def test_the_apis_that_a_login_asks_for(
+    option: Any, param: Any, configured: Any, asked: tuple[str, ...]
+) -> None:
+    params = {} if param is None else {"resource": param}
+    options = LoginOptions(resource=option, params=params)
+    configuration = {} if configured is None else {"resource": configured}
+    assert asked_resources(configuration, options) == asked
+    sent = build(options, authorization_params=configuration).parameters.get("resource")
+    assert (list(sent) if isinstance(sent, list | tuple) else [sent] * bool(sent)) == list(asked)
+
+
 def test_options_that_choose_and_ask_for_nothing() -> None:
-    assert build(LoginOptions(provider="other", scopes=["x"])).parameters == ALWAYS
-    assert build(LoginOptions(essential_acr=True)).parameters == ALWAYS
+    assert build(LoginOptions(provider="other", scopes=["openid", "x"])).parameters == ALWAYS
+    assert build(LoginOptions(claims={})).parameters == ALWAYS
 
 
-def test_response_mode_is_the_clients() -> None:
+def test_response_mode_is_that_of_the_agreement() -> None:
     request = build(response_mode="form_post")
     assert request.parameters == {**ALWAYS, "response_mode": "form_post"}
+
+
+def test_the_binding_adds_its_own_parameters() -> None:
+    request = build(LoginOptions(params={"dpop_jkt": "free"}), binding=BoundToKey())
+    assert request.parameters == {**ALWAYS, "dpop_jkt": "thumbprint"}
 
 
 def test_free_parameters_give_way() -> None:
@@ -127,20 +172,111 @@ RESERVED = [
 
 @pytest.mark.parametrize("name", RESERVED)
 def test_params_may_not_set_what_the_library_sets(name: str) -> None:
-    with invalid(f"params may not set {name}: the library does"):
+    with invalid(name):
         LoginOptions(params={"organization": "o1", name: "x"})
 
 
 def test_all_that_is_reserved() -> None:
     assert frozenset(RESERVED) == RESERVED_PARAMETERS
-    with invalid("params may not set exp, scope: the library does"):
+    with invalid("exp, scope"):
         LoginOptions(params={"scope": "x", "exp": 5})
 
 
 @pytest.mark.parametrize("options", [{"scopes": "openid email"}, {"acr_values": "phr"}])
 def test_a_string_is_no_list_of_strings(options: dict[str, Any]) -> None:
-    with invalid("scopes and acr_values are lists of strings"):
+    with invalid(*options):
         LoginOptions(**options)
+
+
+NAN, INFINITY = float("nan"), float("inf")
+CIRCLE: list[Any] = []
+CIRCLE.append(CIRCLE)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("prompt", "sometimes"),
+        ("prompt", ""),
+        ("prompt", "none login"),
+        ("prompt", ["login"]),
+        *(("max_age", each) for each in ("300", -5, True, 1.5, NAN, 10**15)),
+        ("scopes", ["email", "profile"]),
+        ("scopes", []),
+        ("scopes", "openid email"),
+        ("acr_values", "phr"),
+        ("acr_values", ["phr", None]),
+        ("acr_values", ["phr phrh"]),
+        ("acr_values", ["\ud800"]),
+        ("acr_values", None),
+        ("login_hint", "\ud800"),
+        ("essential_acr", 1),
+        ("claims", {"userinfo": {"age": {"value": NAN}}}),
+        ("authorization_details", [{"type": "payment", "amount": INFINITY}]),
+        ("authorization_details", [{"type": ""}]),
+        ("authorization_details", {"type": "payment"}),
+        ("resource", "https://rs.example/or ders"),
+        ("params", {"limit": NAN}),
+        ("params", {"circle": CIRCLE}),
+        ("params", None),
+        ("acr_values", [1]),
+        ("acr_values", [""]),
+        ("acr_values", 7),
+        ("scopes", [1]),
+        ("scopes", [""]),
+        ("scopes", ["openid email"]),
+        ("scopes", 7),
+        ("login_hint", ["ada"]),
+        ("ui_locales", 7),
+        ("provider", 7),
+        ("authorization_details", "payment"),
+        ("authorization_details", ["payment"]),
+        ("authorization_details", [{"amount": 7}]),
+        ("assertion_claims", 7),
+        ("assertion_claims", {"aud": "x"}),
+        ("assertion_claims", {"a": {1}}),
+        ("resource", 7),
+        ("resource", [7]),
+        ("resource", "orders"),
+        ("resource", "https://rs.example/#orders"),
+        ("params", ["organization"]),
+        ("params", {7: "acme"}),
+        ("params", {"organization": object()}),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_refused(option: str, value: Any) -> None:
+    """Where it is written, and not by the provider, nor with a page that fails."""
+    with pytest.raises(ValueError) as caught:
+        LoginOptions(**{option: value})
+    assert option in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [("essential_acr", "yes"), ("claims", ["email"]), ("claims", {"userinfo": object()})],
+)
+def test_claims_that_make_no_sense_are_refused(option: str, value: Any) -> None:
+    with pytest.raises(ValueError):
+        LoginOptions(**{option: value})
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("prompt", each) for each in ("none", "login", "consent", "select_account", "create")),
+        ("prompt", "login consent"),
+        ("max_age", 0),
+        ("login_hint", ""),
+        ("scopes", ["openid"]),
+        ("authorization_details", [{"type": "payment", "amount": "7.00"}]),
+        ("acr_values", ("urn:mace:incommon:iap:silver", "phr")),
+        ("scopes", ("openid", "https://api.example/orders.read")),
+        ("resource", ("https://a.example/v1", "urn:example:orders")),
+        ("params", {"organization": "o1", "flags": [1, None, {"a": 0.5}]}),
+    ],
+)
+def test_a_valid_option_is_accepted(option: str, value: Any) -> None:
+    assert getattr(LoginOptions(**{option: value}), option) == value
 
 
 @pytest.mark.parametrize(
@@ -156,9 +292,10 @@ def test_a_string_is_no_list_of_strings(options: dict[str, Any]) -> None:
 def test_an_essential_acr(claims: Any, asked: dict[str, Any]) -> None:
     """OpenID Connect Core 5.5.1.1."""
     options = LoginOptions(acr_values=("phrh", "phr"), essential_acr=True, claims=claims)
+    given = copy.deepcopy(claims)
     acr = {"essential": True, "values": ["phrh", "phr"]}
-    assert build(options).parameters["claims"] == {"id_token": {**asked, "acr": acr}}
-    assert claims is None or "acr" not in claims  # what the caller gave is not changed
+    assert build(options).parameters == {**ALWAYS, "claims": {"id_token": {**asked, "acr": acr}}}
+    assert claims == given  # what the caller gave is not changed
 
 
 def test_an_essential_acr_leaves_the_other_claims() -> None:
@@ -173,6 +310,119 @@ def test_an_essential_acr_leaves_the_other_claims() -> None:
 
 def test_an_acr_that_is_not_essential_is_no_claim() -> None:
     assert "claims" not in build(LoginOptions(acr_values=["phr"])).parameters
+
+
+ESSENTIAL = LoginOptions(acr_values=["phrh", "phr"], essential_acr=True)
+ESSENTIAL_ACR = {"essential": True, "values": ["phrh", "phr"]}
+
+
+@pytest.mark.parametrize("place", ["configuration", "params"])
+def test_an_essential_acr_leaves_the_claims_that_every_login_asks_for(place: str) -> None:
+    """One claim takes the place of one claim; no other is lost, whatever it hangs below."""
+    claims = {
+        "userinfo": {"https://id.example/fiscal_number": None},
+        "id_token": {"email": {"essential": True}, "acr": {"value": "pwd"}},
+        "verified": {"trust_framework": None},
+    }
+    given, options = copy.deepcopy(claims), ESSENTIAL
+    configured: dict[str, Any] = {"claims": claims, "acr_values": "pwd"}
+    if place == "params":
+        options, configured = dataclasses.replace(ESSENTIAL, params=configured), {}
+    assert build(options, authorization_params=configured).parameters == {
+        **ALWAYS,
+        "claims": {**claims, "id_token": {"email": {"essential": True}, "acr": ESSENTIAL_ACR}},
+    }
+    assert claims == given
+
+
+def test_claims_of_one_login_lie_over_those_of_every_login() -> None:
+    options = LoginOptions(
+        params={"claims": {"id_token": {"b": {"value": "params"}, "c": None}, "extra": [1]}},
+        claims={"id_token": {"c": {"value": "login"}}, "userinfo": None},
+    )
+    configured = {
+        "id_token": {"a": None, "b": None},
+        "userinfo": {"name": None},
+        "extra": {"x": 1},
+    }
+    assert build(options, authorization_params={"claims": configured}).parameters["claims"] == {
+        "id_token": {"a": None, "b": {"value": "params"}, "c": {"value": "login"}},
+        "userinfo": {"name": None},
+        "extra": [1],
+    }
+
+
+def test_an_essential_acr_where_the_provider_reads_no_claims() -> None:
+    request = build(ESSENTIAL, claims_parameter=False)
+    assert request.parameters == {**ALWAYS, "acr_values": "phrh phr"}
+    configured = {"claims": {"userinfo": {"name": None}}, "acr_values": "pwd"}
+    request = build(ESSENTIAL, claims_parameter=False, authorization_params=configured)
+    assert request.parameters == {
+        **ALWAYS,
+        "claims": {"userinfo": {"name": None}},
+        "acr_values": "phrh phr",
+    }
+
+
+@pytest.mark.parametrize("claims_parameter", [True, False])
+def test_an_acr_is_never_asked_for_in_two_ways(claims_parameter: bool) -> None:
+    """Where the app lists values by ``claims``, every wish goes there (Core 5.5.1.1)."""
+    configured = {"claims": {"id_token": {"acr": {"essential": True, "value": "pwd"}}}}
+    how = {"claims_parameter": claims_parameter, "authorization_params": configured}
+    request = build(ESSENTIAL, **how)
+    assert request.parameters == {**ALWAYS, "claims": {"id_token": {"acr": ESSENTIAL_ACR}}}
+    wish = build(LoginOptions(acr_values=["phr", "pwd"]), **how)
+    acr = {"essential": True, "values": ["phr", "pwd"]}
+    assert wish.parameters == {**ALWAYS, "claims": {"id_token": {"acr": acr}}}
+
+
+def test_an_acr_of_one_login_stands_before_the_values_that_every_login_asks_for() -> None:
+    claims = {"id_token": {"acr": {"values": ["pwd", "otp"]}}}
+    request = build(
+        LoginOptions(acr_values=["otp", "phr"]), authorization_params={"claims": claims}
+    )
+    acr = {"values": ["otp", "phr", "pwd"]}
+    assert request.parameters == {**ALWAYS, "claims": {"id_token": {"acr": acr}}}
+
+
+def test_an_acr_without_values_stands_beside_acr_values() -> None:
+    claims = {"id_token": {"acr": {"essential": True}}}
+    request = build(LoginOptions(acr_values=["phr"], claims=claims))
+    assert request.parameters == {**ALWAYS, "acr_values": "phr", "claims": claims}
+
+
+@pytest.mark.parametrize("listed", [(), ("pwd", "phr"), ("phrh",)])
+def test_a_level_that_the_provider_may_reach(listed: tuple[str, ...]) -> None:
+    transaction = make_transaction(acr_values=("phrh", "phr"))
+    agreement = make_agreement(acr_values=listed)
+    request = AuthorizationRequest.build(agreement, transaction, ESSENTIAL, binding=BEARER)
+    assert request.parameters["claims"] == {"id_token": {"acr": ESSENTIAL_ACR}}
+
+
+def test_a_level_that_the_provider_does_not_list() -> None:
+    transaction = make_transaction(acr_values=("phrh", "phr"))
+    agreement = make_agreement(acr_values=("pwd", "PHR"))
+    with refused(LoginError, "acr_unsupported", "phrh", "pwd"):
+        AuthorizationRequest.build(agreement, transaction, ESSENTIAL, binding=BEARER)
+    wish = LoginOptions(acr_values=["phr"])  # which is not essential
+    request = AuthorizationRequest.build(agreement, TRANSACTION, wish, binding=BEARER)
+    assert request.parameters["acr_values"] == "phr"
+
+
+def test_essential_says_which() -> None:
+    with invalid("essential_acr", "acr_values"):
+        LoginOptions(essential_acr=True)
+    with invalid("essential_acr", "acr_values"):
+        LoginOptions(essential_acr=True, params={"acr_values": "phr"})
+
+
+@pytest.mark.parametrize("place", ["claims", "params"])
+def test_claims_of_another_shape_are_refused(place: str) -> None:
+    wrong: Any = {"id_token": {"acr": {"values": "phr"}}}
+    with invalid("claims", "acr"):
+        LoginOptions(**({"claims": wrong} if place == "claims" else {"params": {"claims": wrong}}))
+    with invalid("claims", "id_token"):
+        LoginOptions(params={"claims": None})
 
 
 def test_a_form_holds_text() -> None:
@@ -191,7 +441,24 @@ def test_a_form_holds_text() -> None:
     }
 
 
-def test_what_stands_beside_an_unpushed_request_object() -> None:
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (["https://a.example", "https://b.example"], ["https://a.example", "https://b.example"]),
+        (("https://a.example",), ["https://a.example"]),
+        ([1, True, "x"], ["1", "true", "x"]),
+        ([{"type": "t"}, "x"], '[{"type": "t"}, "x"]'),
+        ([["a"]], '[["a"]]'),
+        ([], "[]"),
+    ],
+)
+def test_a_list_in_a_form_is_repeated_unless_it_is_a_json_value(
+    value: object, text: str | list[str]
+) -> None:
+    assert build(LoginOptions(params={"extra": value})).as_form()["extra"] == text
+
+
+def test_parameters_beside_an_unpushed_request_object() -> None:
     assert build().beside_request_object() == {
         "client_id": CLIENT_ID,
         "response_type": "code",
@@ -202,8 +469,14 @@ def test_what_stands_beside_an_unpushed_request_object() -> None:
 # The request object.
 
 
+def signing(alg: str) -> RequestSigning:
+    return RequestSigning(
+        key=signing_key(alg), alg=alg, announced=True, audience=ISSUER, lifetime=600
+    )
+
+
 def sign(alg: str = "ES256", options: LoginOptions | None = None) -> RequestObject:
-    return RequestObject.sign(build(options), key=signing_key(alg), alg=alg, now=NOW)
+    return RequestObject.sign(build(options), signing(alg), now=NOW)
 
 
 @pytest.mark.parametrize("alg", ["PS256", "RS256", "ES256", "ES512", "EdDSA", "Ed25519"])
@@ -227,9 +500,9 @@ def test_a_request_object(alg: str) -> None:
     assert proved.claims == {
         "iss": CLIENT_ID,
         "aud": ISSUER,
-        "iat": NOW,
+        "iat": NOW - 10,
         "nbf": NOW - 10,
-        "exp": NOW + 60,
+        "exp": NOW + 590,
         "jti": signed.claims["jti"],
         **ALWAYS,
         "max_age": 300,
@@ -238,13 +511,14 @@ def test_a_request_object(alg: str) -> None:
         "resource": ["https://a.example", "https://b.example"],
     }
     assert proved.claims == signed.claims
+    assert signed.as_form() == {"client_id": CLIENT_ID, "request": signed.jwt}
     assert (signed.alg, signed.kid) == (alg, key.kid)
 
 
-def test_the_audience_is_the_issuer_with_its_trailing_slash() -> None:
-    request = build(issuer="https://tenant.auth.example/")
-    signed = RequestObject.sign(request, key=signing_key("ES256"), alg="ES256", now=NOW)
-    assert signed.claims["aud"] == "https://tenant.auth.example/"
+def test_audience_and_lifetime_are_those_of_the_agreement() -> None:
+    agreed = dataclasses.replace(signing("ES256"), audience="https://tenant.example/", lifetime=75)
+    claims = RequestObject.sign(build(), agreed, now=NOW).claims
+    assert (claims["aud"], claims["exp"] - claims["nbf"]) == ("https://tenant.example/", 75)
 
 
 def test_nothing_forbidden_is_inside() -> None:
@@ -270,6 +544,15 @@ def test_nothing_of_it_is_printed() -> None:
 # To the browser.
 
 
+def make_redirect(endpoint: str, parameters: dict[str, str]) -> AuthorizationRedirect:
+    return AuthorizationRedirect(endpoint=endpoint, parameters=parameters, request_object=None)
+
+
+def redirect_to(pushed: PushedRequest) -> AuthorizationRedirect:
+    parameters = {"client_id": CLIENT_ID, "request_uri": pushed.request_uri}
+    return make_redirect("https://server.example.com/authorize", parameters)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "start"),
     [
@@ -279,9 +562,30 @@ def test_nothing_of_it_is_printed() -> None:
     ],
 )
 def test_the_url_keeps_the_endpoints_own_query(endpoint: str, start: str) -> None:
-    browser = BrowserRequest(authorization_endpoint=endpoint, parameters={"a": "b c&d", "e": "é"})
-    assert browser.url == start + "a=b+c%26d&e=%C3%A9"
-    assert "b c&d" not in repr(browser)
+    redirect = make_redirect(endpoint, {"a": "b c&d", "e": "é"})
+    assert redirect.url == start + "a=b+c%26d&e=%C3%A9"
+    assert "b c&d" not in repr(redirect)
+
+
+def test_the_url_repeats_the_parameters_of_a_list() -> None:
+    redirect = AuthorizationRedirect(
+        endpoint=f"{ISSUER}/authorize", parameters={"a": ["1", "2"], "b": "3"}, request_object=None
+    )
+    assert redirect.url == f"{ISSUER}/authorize?a=1&a=2&b=3"
+
+
+def test_the_url_of_an_unpushed_request_is_so_long_and_no_longer() -> None:
+    assert MAX_UNPUSHED_URL == 8192
+    rest = MAX_UNPUSHED_URL - len(f"{ISSUER}/authorize?x=")
+    for length in (1, rest):
+        AuthorizationRedirect(
+            endpoint=f"{ISSUER}/authorize", parameters={"x": "y" * length}, request_object=None
+        ).check_length()
+    longer = AuthorizationRedirect(
+        endpoint=f"{ISSUER}/authorize", parameters={"x": "y" * (rest + 1)}, request_object=None
+    )
+    with refused(LoginError, "request_too_long", "8193"):
+        longer.check_length()
 
 
 # RFC 9126 section 2.2
@@ -293,20 +597,14 @@ ANSWER = {
 
 def parse(without: str = "", **members: Any) -> PushedRequest:
     answer = {name: value for name, value in (ANSWER | members).items() if name != without}
-    return PushedRequest.parse(
-        answer, client_id=CLIENT_ID, authorization_endpoint="https://server.example.com/authorize"
-    )
+    return PushedRequest.parse(answer)
 
 
 def test_the_answer_of_rfc_9126() -> None:
     pushed = parse(extra=1)
-    assert pushed == PushedRequest(
-        authorization_endpoint="https://server.example.com/authorize",
-        parameters={"client_id": CLIENT_ID, "request_uri": str(ANSWER["request_uri"])},
-        expires_in=60,
-    )
+    assert pushed == PushedRequest(request_uri=str(ANSWER["request_uri"]), expires_in=60)
     # the URL of section 4 of the RFC
-    assert pushed.url == (
+    assert redirect_to(pushed).url == (
         "https://server.example.com/authorize?client_id=s6BhdRkqt3"
         "&request_uri=urn%3Aietf%3Aparams%3Aoauth%3Arequest_uri%3A6esc_11ACC5bwc014ltc14eY22c"
     )
@@ -317,23 +615,22 @@ def test_the_answer_of_rfc_9126() -> None:
     "request_uri", [None, "", 5, True, [ANSWER["request_uri"]], {}, "x" * 2049]
 )
 def test_a_request_uri_is_a_string_of_some_length(request_uri: object) -> None:
-    with refused(ProviderUnavailable, "push_answer", "request_uri is missing or not usable"):
+    with refused(ProviderUnavailable, "push_answer", "request_uri"):
         parse(request_uri=request_uri)
 
 
 def test_a_request_uri_is_demanded_and_is_so_long_and_no_longer() -> None:
-    with refused(ProviderUnavailable, "push_answer", "request_uri is missing or not usable"):
+    with refused(ProviderUnavailable, "push_answer", "request_uri"):
         parse(without="request_uri")
-    assert parse(request_uri="x" * 2048).parameters["request_uri"] == "x" * 2048
-    assert parse(request_uri="x").parameters["request_uri"] == "x"
+    assert parse(request_uri="x" * 2048).request_uri == "x" * 2048
+    assert parse(request_uri="x").request_uri == "x"
 
 
 @pytest.mark.parametrize(
     "request_uri", [" ", "urn:a b", "urn:a\n", "\turn:a", "urn:\0", "urn:\x7f", "urn:é", "\ud800"]
 )
 def test_a_request_uri_has_no_white_space_and_no_controls(request_uri: str) -> None:
-    detail = "request_uri holds white space or controls"
-    with refused(ProviderUnavailable, "push_answer", detail):
+    with refused(ProviderUnavailable, "push_answer", "request_uri"):
         parse(request_uri=request_uri)
 
 
@@ -342,7 +639,7 @@ def test_a_request_uri_has_no_white_space_and_no_controls(request_uri: str) -> N
     ["https://op.example/r?a=1&b=2#c", "javascript:alert(1)", "&client_id=evil", "!", "~", "'\"<>"],
 )
 def test_a_request_uri_is_opaque(request_uri: str) -> None:
-    url = parse(request_uri=request_uri).url
+    url = redirect_to(parse(request_uri=request_uri)).url
     assert parse_qsl(urlsplit(url).query, strict_parsing=True) == [
         ("client_id", CLIENT_ID),
         ("request_uri", request_uri),
@@ -350,8 +647,13 @@ def test_a_request_uri_is_opaque(request_uri: str) -> None:
     assert urlsplit(url).netloc == "server.example.com"
 
 
-@pytest.mark.parametrize("expires_in", [None, 0, -1, True, False, 60.0, 0.5, "60", [60], {}])
-def test_expires_in_is_a_positive_integer(expires_in: object) -> None:
+@pytest.mark.parametrize("expires_in", [60, 60.0, 60.5, "60"])
+def test_expires_in_is_read_as_whole_seconds(expires_in: object) -> None:
+    assert parse(expires_in=expires_in).expires_in == 60
+
+
+@pytest.mark.parametrize("expires_in", [None, 0, -1, True, False, 0.5, "0", "soon", [60], {}])
+def test_expires_in_is_a_second_or_more(expires_in: object) -> None:
     with refused(ProviderUnavailable, "push_answer", f"expires_in={str(expires_in)!r}"):
         parse(expires_in=expires_in)
 
@@ -366,14 +668,13 @@ def test_expires_in_is_demanded_and_shown_cut() -> None:
 
 @bounded
 @given(documents(ANSWER))
-def test_an_answer_of_a_stranger_has_one_error(answer: dict[str, Any]) -> None:
+def test_any_answer_is_read_or_has_one_error(answer: dict[str, Any]) -> None:
     try:
-        pushed = PushedRequest.parse(
-            answer, client_id=CLIENT_ID, authorization_endpoint=f"{ISSUER}/authorize"
-        )
+        pushed = PushedRequest.parse(answer)
     except ProviderUnavailable as error:
-        assert error.code == "push_answer"
+        assert error.error_code == "push_answer"
         return
-    assert pushed.url.isascii() and pushed.url.isprintable() and " " not in pushed.url
-    assert pushed.expires_in > 0
-    assert json.dumps(dict(pushed.parameters))
+    url = redirect_to(pushed).url
+    assert url.isascii() and url.isprintable() and " " not in url
+    assert isinstance(pushed.expires_in, int) and pushed.expires_in > 0
+    assert json.dumps(pushed.request_uri)

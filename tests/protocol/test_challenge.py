@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flask_parjar.protocol.challenge import StepUpChallenge
-from tests.protocol.strangers import bounded
+from flask_parjar.protocol.challenge import StepUpChallenge, is_invalid_token
+from tests.support.untrusted import bounded
 
 NEEDED = 'error="insufficient_user_authentication"'
 
@@ -49,6 +49,10 @@ def test_the_examples_of_rfc_9470() -> None:
         ),
         (f'Bearer {NEEDED}, acr_values=""', challenge()),
         (f'Bearer {NEEDED}, acr_values="  a   b  "', challenge("a", "b")),
+        # commas that are missing, and commas too many
+        (f'Bearer realm="x" {NEEDED} acr_values="phr"', challenge("phr")),
+        (f', Bearer {NEEDED}, , acr_values="phr",', challenge("phr")),
+        (f"Bearer error_description=What is this?, {NEEDED}, max_age=5", challenge(max_age=5)),
     ],
 )
 def test_a_challenge(header: str, wanted: StepUpChallenge) -> None:
@@ -67,6 +71,20 @@ def test_a_challenge(header: str, wanted: StepUpChallenge) -> None:
     ],
 )
 def test_several_challenges_in_one_header(header: str) -> None:
+    assert StepUpChallenge.parse(header) == challenge("phr")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        'Basic realm="acr_values=other"',
+        'Custom acr_values="other", max_age=1',
+        "Negotiate",
+        "Negotiate YWNyX3ZhbHVlcw==",
+    ],
+)
+def test_parameters_of_another_scheme_are_ignored(other: str) -> None:
+    header = f'Bearer {NEEDED}, acr_values="phr", {other}'
     assert StepUpChallenge.parse(header) == challenge("phr")
 
 
@@ -117,9 +135,19 @@ def test_the_largest_max_age() -> None:
         'Bearer error="insufficient_user_authentication',
         "Bearer error=",
         "\0\xff\ud800",
+        r'Basic realm="x, Bearer error=\"insufficient_user_authentication\""',
+        'Bearer error_description="x, Bearer error=insufficient_user_authentication"',
+        'Basic realm="x, Bearer error=insufficient_user_authentication"',
+        f'Bearer realm="x", Custom {NEEDED}',
+        # a string that is not closed is one to the end of the header
+        'Basic realm="x, Bearer error=insufficient_user_authentication',
+        'Bearer realm="x error=insufficient_user_authentication',
+        'Bearer realm="x error=insufficient_user_authentication\\',
+        'Bearer "x" "error=insufficient_user_authentication"',
+        f"Bearer, Basic, {NEEDED}",
     ],
 )
-def test_what_asks_for_no_stronger_login(header: str) -> None:
+def test_a_header_that_asks_for_no_stronger_login(header: str) -> None:
     assert StepUpChallenge.parse(header) is None
 
 
@@ -129,7 +157,7 @@ def test_ten_acr_values_at_most() -> None:
     assert parsed == challenge(*values[:10])
 
 
-def test_what_lies_beyond_4096_characters_is_not_read() -> None:
+def test_nothing_beyond_4096_characters_is_read() -> None:
     """The first 4,096 characters count."""
     whole = f"Bearer {NEEDED}, max_age=7"
     assert StepUpChallenge.parse("," * (4096 - len(whole)) + whole) == challenge(max_age=7)
@@ -140,10 +168,10 @@ def test_what_lies_beyond_4096_characters_is_not_read() -> None:
     "piece",
     ["a", 'a="', "\\", "Bearer ", ",", " ", "a=,", 'Bearer a="\\', "=", 'error="x" ', ", Bearer"],
 )
-def test_a_hostile_header_takes_no_time(piece: str) -> None:
-    began = time.perf_counter()
+def test_a_hostile_header_is_read_quickly(piece: str) -> None:
+    began = time.process_time()
     assert StepUpChallenge.parse("Bearer " + piece * 100_000) is None
-    assert time.perf_counter() - began < 1
+    assert time.process_time() - began < 1
 
 
 @bounded
@@ -151,3 +179,26 @@ def test_a_hostile_header_takes_no_time(piece: str) -> None:
 def test_any_text_is_a_challenge_or_none(text: str) -> None:
     parsed = StepUpChallenge.parse(text)
     assert parsed is None or "insufficient_user_authentication" in text
+
+
+@pytest.mark.parametrize(
+    ("header", "is_one"),
+    [
+        ('Bearer realm="example", error="invalid_token", error_description="expired"', True),
+        ("bearer error=invalid_token", True),
+        ('DPoP error="invalid_token", algs="ES256"', True),
+        ('Basic realm="x", Bearer error="invalid_token"', True),
+        ('Bearer error="use_dpop_nonce", DPoP error="invalid_token"', True),
+        ("", False),
+        ("Bearer", False),
+        ('Bearer realm="example"', False),
+        ('Bearer error="insufficient_scope"', False),
+        ('Bearer error="insufficient_user_authentication"', False),
+        ('Bearer error_description="invalid_token"', False),
+        ('Basic error="invalid_token"', False),
+        (" " * 4096 + 'Bearer error="invalid_token"', False),
+    ],
+)
+def test_a_token_that_an_api_does_not_accept(header: str, is_one: bool) -> None:
+    """The first is the example of RFC 6750 section 3."""
+    assert is_invalid_token(header) is is_one

@@ -8,20 +8,31 @@ from flask_parjar.protocol.client import (
     CLIENT_AUTHS,
     RESPONSE_MODES_OF_THE_BROWSER,
     ClientConfig,
+    merge_public_keys,
 )
-from flask_parjar.protocol.keys import parse_shared_secret, parse_signing_keys
-from tests.protocol.examples import EC_JWK, P384_JWK, make_client, public, signing_key
+from flask_parjar.protocol.keys import is_same_key, parse_shared_secret, parse_signing_keys
+from flask_parjar.protocol.request_level import REQUEST_LEVELS
+from tests.protocol.examples import (
+    EC_JWK,
+    P384_JWK,
+    RSA_JWK,
+    make_client,
+    public,
+    rsa_key_for,
+    signing_key,
+)
 
 SECRET_KEY = parse_shared_secret("a client secret of more than 32 bytes")
 
 
-def test_what_holds_where_nothing_is_said() -> None:
+def test_the_default_configuration() -> None:
     assert make_client() == ClientConfig(
         name="default",
         issuer="https://op.example",
         client_id="s6BhdRkqt3",
         client_secret=None,
         client_auth=None,
+        request="pushed+signed",
         assertion_audience="issuer",
         signing_keys=(),
         secret_key=None,
@@ -38,8 +49,6 @@ def test_what_holds_where_nothing_is_said() -> None:
         trusted_audiences=(),
         clock_skew=60,
         insecure_http=False,
-        insecure_unsigned_request=False,
-        insecure_unpushed_request=False,
     )
 
 
@@ -52,6 +61,10 @@ def test_the_names_that_a_configuration_may_use() -> None:
         "none",
     )
     assert RESPONSE_MODES_OF_THE_BROWSER == ("query", "form_post")
+
+
+def test_the_level_of_its_requests() -> None:
+    assert make_client(request="signed").request_level is REQUEST_LEVELS["signed"]
 
 
 def test_the_secret_is_not_printed() -> None:
@@ -96,3 +109,23 @@ def test_all_public_keys_are_published_once() -> None:
     ]
     assert make_client(assertion_keys=(second,)).public_jwks == [second.public_jwk]
     assert make_client().public_jwks == []
+
+
+def test_a_key_for_several_algorithms_is_published_once_and_for_all() -> None:
+    """A provider that looks for the kid finds it, whatever it was used for."""
+    ps256, rs256, any_alg = (
+        parse_signing_keys({**RSA_JWK, "kid": "a", **alg})[0]
+        for alg in ({"alg": "PS256"}, {"alg": "RS256"}, {})
+    )
+    for keys in ((ps256, rs256), (ps256, any_alg), (any_alg, ps256), (ps256, rs256, ps256)):
+        assert merge_public_keys(keys) == [public(RSA_JWK, kid="a", use="sig")]
+    same = public(RSA_JWK, kid="a", use="sig", alg="PS256")
+    assert merge_public_keys((ps256, ps256)) == [same] == [ps256.public_jwk]
+
+
+def test_the_same_key() -> None:
+    ps256, rs256 = rsa_key_for("PS256"), rsa_key_for("RS256")
+    assert is_same_key(ps256, rs256) and is_same_key(rs256, ps256)
+    for other in (signing_key("ES256"), signing_key("ES384"), signing_key("EdDSA")):
+        assert not is_same_key(ps256, other) and not is_same_key(other, ps256)
+        assert is_same_key(other, other)

@@ -1,3 +1,5 @@
+"""How a client proves who it is; which of these is used is in test_agreement.py."""
+
 from __future__ import annotations
 
 import base64
@@ -10,53 +12,74 @@ from joserfc.jws import JWSRegistry
 from flask_parjar.protocol.client_auth import (
     ASSERTION_LIFETIME,
     JWT_BEARER,
-    ClientAuthentication,
-    authenticate_client,
+    ClientAssertion,
+    PublicClient,
+    SecretInBody,
+    SecretInHeader,
 )
 from flask_parjar.protocol.encoding import b64decode, parse_json_object
 from flask_parjar.protocol.jws import verify_token
 from flask_parjar.protocol.keys import parse_shared_secret
-from flask_parjar.protocol.metadata import Agreement
+from flask_parjar.protocol.outbound import Answer, Outbound, Proof
 from tests.protocol.examples import (
     CLIENT_ID,
     ISSUER,
     JWK_FOR,
     NOW,
     key_set,
-    make_client,
     signing_key,
 )
 
 ENDPOINT = f"{ISSUER}/token"
 SECRET = "a client secret of more than 32 bytes"
+PLAIN = Outbound.post(ENDPOINT, {"grant_type": "x"})
 
 
-def authenticate(
-    method: str, alg: str | None = None, *, key: Any = None, **fields: Any
-) -> ClientAuthentication:
-    return authenticate_client(
-        make_client(**fields),
-        Agreement(
-            pushed=True,
-            request_object_alg=None,
-            client_auth=method,
-            client_assertion_alg=alg,
-            id_token_algs=(),
-        ),
-        key=key,
-        endpoint=ENDPOINT,
-        now=NOW,
-    )
+def apply(proof: Proof) -> Outbound:
+    outbound = proof.apply(PLAIN, now=NOW)
+    assert (outbound.method, outbound.url) == ("POST", ENDPOINT)
+    assert (outbound.form or ())[0] == ("grant_type", "x")
+    assert PLAIN == Outbound.post(ENDPOINT, {"grant_type": "x"})  # it is not changed
+    return outbound
+
+
+def added(outbound: Outbound) -> dict[str, str]:
+    """The form fields that a proof added."""
+    return dict((outbound.form or ())[1:])
+
+
+def assertion(alg: str = "ES256", **fields: Any) -> ClientAssertion:
+    given = {
+        "client_id": CLIENT_ID,
+        "key": signing_key(alg),
+        "alg": alg,
+        "audience": ISSUER,
+        "typ": "JWT",
+    }
+    return ClientAssertion(**(given | fields))
+
+
+PROOFS = [
+    PublicClient(client_id=CLIENT_ID),
+    SecretInHeader(client_id=CLIENT_ID, client_secret="hunter2"),
+    SecretInBody(client_id=CLIENT_ID, client_secret="hunter2"),
+    assertion(),
+]
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: type(proof).__name__)
+@pytest.mark.parametrize("status", [200, 400, 401])
+def test_an_answer_changes_nothing(proof: Proof, status: int) -> None:
+    document = {"error": "use_dpop_nonce"}
+    answer = Answer(status=status, headers={"DPoP-Nonce": "x"}, body=b"", document=document)
+    assert proof.learn(answer) is False
 
 
 def test_basic_of_rfc_6749() -> None:
     """Section 2.3.1."""
-    assert authenticate("client_secret_basic", client_secret="7Fjfp0ZBr1KtDRbnfVdmIw") == (
-        ClientAuthentication(
-            form={"client_id": CLIENT_ID},
-            authorization="Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3",
-        )
-    )
+    made = apply(SecretInHeader(client_id=CLIENT_ID, client_secret="7Fjfp0ZBr1KtDRbnfVdmIw"))
+    assert added(made) == {}
+    assert made.headers == {"Authorization": "Basic czZCaGRSa3F0Mzo3RmpmcDBaQnIxS3REUmJuZlZkbUl3"}
 
 
 @pytest.mark.parametrize(
@@ -70,54 +93,66 @@ def test_basic_of_rfc_6749() -> None:
     ],
 )
 def test_basic_is_form_encoded_first(client_id: str, secret: str, pair: str) -> None:
-    made = authenticate("client_secret_basic", client_id=client_id, client_secret=secret)
-    assert made.form == {"client_id": client_id}
-    assert made.authorization is not None
-    scheme, _, value = made.authorization.partition(" ")
+    made = apply(SecretInHeader(client_id=client_id, client_secret=secret))
+    assert added(made) == {}
+    scheme, _, value = made.headers["Authorization"].partition(" ")
     assert (scheme, base64.b64decode(value).decode()) == ("Basic", pair)
     assert [unquote_plus(half) for half in pair.split(":")] == [client_id, secret]
 
 
 def test_post_puts_both_into_the_form() -> None:
-    assert authenticate("client_secret_post", client_secret="s e") == ClientAuthentication(
-        form={"client_id": CLIENT_ID, "client_secret": "s e"}, authorization=None
-    )
+    made = apply(SecretInBody(client_id=CLIENT_ID, client_secret="s e"))
+    assert added(made) == {"client_id": CLIENT_ID, "client_secret": "s e"}
+    assert made.headers == {}
 
 
 def test_none_only_says_who() -> None:
-    assert authenticate("none", client_secret="s") == ClientAuthentication(
-        form={"client_id": CLIENT_ID}, authorization=None
-    )
+    made = apply(PublicClient(client_id=CLIENT_ID))
+    assert added(made) == {"client_id": CLIENT_ID}
+    assert made.headers == {}
 
 
-def test_nothing_of_it_is_printed() -> None:
-    for method in ("client_secret_basic", "client_secret_post"):
-        made = authenticate(method, client_secret="hunter2")
-        assert repr(made) == "ClientAuthentication()"
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: type(proof).__name__)
+def test_a_client_id_that_is_there_already_stands_once(proof: Proof) -> None:
+    """A push has one beside its request object (RFC 9126 section 3)."""
+    pushed = Outbound.post(ENDPOINT, {"client_id": CLIENT_ID, "request": "a.b.c"})
+    names = [name for name, _ in proof.apply(pushed, now=NOW).form or ()]
+    assert sorted(set(names)) == sorted(names)
+    assert {"client_id", "request"} <= set(names)
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: type(proof).__name__)
+def test_no_secret_is_printed(proof: Proof) -> None:
+    made = apply(proof)
+    for printed in (repr(proof), repr(made)):
+        assert "hunter2" not in printed and "Basic" not in printed
+        assert "client_assertion" not in printed and "SigningKey" not in printed
 
 
 @pytest.mark.parametrize("alg", ["PS256", "ES256", "EdDSA"])
-@pytest.mark.parametrize(("setting", "audience"), [("issuer", ISSUER), ("endpoint", ENDPOINT)])
-def test_an_assertion(alg: str, setting: str, audience: str) -> None:
+@pytest.mark.parametrize(("setting", "audience"), [(ISSUER, ISSUER), (None, ENDPOINT)])
+def test_an_assertion(alg: str, setting: str | None, audience: str) -> None:
     key = signing_key(alg)
-    made = authenticate("private_key_jwt", alg, key=key, assertion_audience=setting)
-    assert made.authorization is None
-    assert set(made.form) == {"client_id", "client_assertion_type", "client_assertion"}
-    assert made.form["client_id"] == CLIENT_ID
-    assert made.form["client_assertion_type"] == JWT_BEARER
+    made = apply(assertion(alg, audience=setting))
+    form = added(made)
+    assert made.headers == {}
+    assert set(form) == {"client_id", "client_assertion_type", "client_assertion"}
+    assert form["client_id"] == CLIENT_ID
+    assert form["client_assertion_type"] == JWT_BEARER
     proved = verify_token(
-        made.form["client_assertion"],
+        form["client_assertion"],
         keys=key_set({**JWK_FOR[alg], "kid": key.kid}),
         expected_algs=(alg,),
-        expected_typs=(None,),
+        expected_typs=("jwt",),
     )
-    assert proved.header == {"alg": alg, "kid": key.kid}
+    assert proved.header == {"alg": alg, "typ": "JWT", "kid": key.kid}
     assert proved.claims == {
         "iss": CLIENT_ID,
         "sub": CLIENT_ID,
         "aud": audience,
         "jti": proved.claims["jti"],
-        "iat": NOW,
+        "iat": NOW - 10,
+        "nbf": NOW - 10,
         "exp": NOW + 60,
     }
 
@@ -129,32 +164,23 @@ def test_the_names_of_rfc_7523() -> None:
 
 def test_an_assertion_by_a_shared_secret() -> None:
     key = parse_shared_secret(SECRET)
-    made = authenticate("client_secret_jwt", "HS256", key=key, client_secret=SECRET)
-    assert set(made.form) == {"client_id", "client_assertion_type", "client_assertion"}
-    header, payload, signature = made.form["client_assertion"].split(".")
-    assert parse_json_object(b64decode(header)) == {"alg": "HS256"}
+    typ = "client-authentication+jwt"
+    proof = ClientAssertion(client_id=CLIENT_ID, key=key, alg="HS256", audience=ISSUER, typ=typ)
+    form = added(apply(proof))
+    assert set(form) == {"client_id", "client_assertion_type", "client_assertion"}
+    header, payload, signature = form["client_assertion"].split(".")
+    assert parse_json_object(b64decode(header)) == {"alg": "HS256", "typ": typ}
     assert JWSRegistry.algorithms["HS256"].verify(
         f"{header}.{payload}".encode(), b64decode(signature), key._key
     )
-    assert SECRET not in str(made.form)
+    assert SECRET not in str(form)
 
 
 def test_no_assertion_is_used_twice() -> None:
-    identifiers = set()
+    proof, identifiers = assertion(), set()
     for _ in range(20):
-        made = authenticate("private_key_jwt", "ES256", key=signing_key("ES256"))
-        payload = made.form["client_assertion"].split(".")[1]
+        payload = added(apply(proof))["client_assertion"].split(".")[1]
         identifier = parse_json_object(b64decode(payload))["jti"]
         assert len(b64decode(identifier)) == 24
         identifiers.add(identifier)
     assert len(identifiers) == 20
-
-
-@pytest.mark.parametrize(("alg", "key"), [(None, signing_key("ES256")), ("ES256", None)])
-def test_without_a_key_or_an_algorithm_there_is_no_assertion(alg: str | None, key: Any) -> None:
-    assert authenticate("none", alg, key=key) == ClientAuthentication(form={"client_id": CLIENT_ID})
-
-
-def test_a_missing_secret_is_an_empty_one() -> None:
-    made = authenticate("client_secret_post")
-    assert made.form == {"client_id": CLIENT_ID, "client_secret": ""}

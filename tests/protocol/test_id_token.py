@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 
 from flask_parjar.errors import TokenRejected
-from flask_parjar.protocol.client import ClientConfig
+from flask_parjar.protocol.agreement import Agreement
 from flask_parjar.protocol.id_token import (
     MAX_AGE_AT_ISSUE,
     MAX_SUBJECT,
@@ -17,6 +17,7 @@ from flask_parjar.protocol.id_token import (
     verify_id_token,
     verify_renewed_id_token,
 )
+from flask_parjar.protocol.opener import TokenOpener
 from flask_parjar.protocol.transaction import Transaction
 from tests.protocol.examples import (
     CLIENT_ID,
@@ -26,18 +27,18 @@ from tests.protocol.examples import (
     OKP_JWK,
     SKEW,
     key_set,
-    make_client,
+    make_agreement,
     make_token,
     make_transaction,
-    refused,
 )
-from tests.protocol.strangers import bounded, documents
+from tests.support.errors import refused
+from tests.support.untrusted import bounded, documents
 
 # OpenID Connect Core appendix A.4, whose hash is made with SHA-256 as for ES256
 ACCESS_TOKEN = "jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"
 AT_HASH = "77QmUPtjPfzWtF2AnpK9RQ"
 
-CLIENT = make_client(clock_skew=SKEW)
+AGREEMENT = make_agreement()
 TRANSACTION = make_transaction()
 KEYS = key_set({**EC_JWK, "kid": "1e9gdk7"}, OKP_JWK)
 HEADER = {"alg": "ES256", "kid": "1e9gdk7"}
@@ -49,14 +50,14 @@ CLAIMS = {
     "exp": NOW + 300,
     "iat": NOW,
 }
-OTHERS = ["https://api.example", "https://other.example"]
+LEAST = ("signature", "iss", "aud", "exp", "iat", "nonce", "sub")
 
 
 def verify(
     without: str = "",
     *,
     header: dict[str, Any] = HEADER,
-    client: ClientConfig = CLIENT,
+    agreement: Agreement = AGREEMENT,
     transaction: Transaction = TRANSACTION,
     access_token: str = ACCESS_TOKEN,
     **claims: Any,
@@ -64,9 +65,7 @@ def verify(
     given_claims = {name: value for name, value in (CLAIMS | claims).items() if name != without}
     return verify_id_token(
         make_token(header, given_claims, alg=header["alg"]),
-        keys=KEYS,
-        algs=("ES256", "EdDSA"),
-        client=client,
+        opener=TokenOpener(agreement, KEYS),
         transaction=transaction,
         access_token=access_token,
         now=NOW,
@@ -74,24 +73,16 @@ def verify(
 
 
 def test_the_least_that_an_id_token_has() -> None:
-    assert verify() == IDTokenClaims(
-        header=HEADER,
-        claims=CLAIMS,
-        proofs=(
-            "signature: ES256, by a key that the provider publishes",
-            "iss: the provider that was asked",
-            "aud: this client",
-            "exp: not expired",
-            "iat: just issued",
-            "nonce: that of this login",
-            "sub: present",
-        ),
-    )
-    assert verify().subject == "24400320"
+    verified = verify()
+    token = make_token(HEADER, CLAIMS)
+    assert verified.jws.rpartition(".")[0] == token.rpartition(".")[0]
+    assert verified == IDTokenClaims(header=HEADER, claims=CLAIMS, checked=LEAST, jws=verified.jws)
+    assert verified.subject == "24400320"
+    assert verified.jws not in repr(verified)
 
 
-def test_all_that_can_be_proved() -> None:
-    proved = verify(
+def test_all_that_can_be_checked() -> None:
+    verified = verify(
         transaction=make_transaction(max_age=600, acr_values=("phr", "phrh")),
         header={"alg": "EdDSA", "typ": "id_token+jwt"},
         at_hash=None,
@@ -101,10 +92,12 @@ def test_all_that_can_be_proved() -> None:
         amr=["hwk"],
         azp=CLIENT_ID,
     )
-    assert proved.proofs[0] == "signature: EdDSA, by a key that the provider publishes"
-    assert proved.proofs[-2:] == ("auth_time: young enough", "acr: one of those asked for")
-    assert len(proved.proofs) == 9
-    assert verify(at_hash=AT_HASH).proofs[-1] == "at_hash: the access token that came with it"
+    assert verified.checked == (*LEAST, "auth_time", "acr")
+    assert verify(at_hash=AT_HASH).checked == (*LEAST, "at_hash")
+
+
+def test_claims_that_were_not_requested_are_not_checked() -> None:
+    assert verify(auth_time="soon", acr=5, amr="pwd").checked == LEAST
 
 
 def test_it_cannot_be_changed() -> None:
@@ -134,125 +127,30 @@ def test_an_algorithm_that_was_not_agreed_on() -> None:
         verify(header={"alg": "Ed25519"})
 
 
-# iss
-
-
-@pytest.mark.parametrize("iss", [f"{ISSUER}/", "https://evil.example", "", "HTTPS://OP.EXAMPLE"])
-def test_iss_of_another(iss: str) -> None:
-    with refused(TokenRejected, "token_issuer", f"expected {ISSUER!r}, found {iss!r}"):
-        verify(iss=iss)
-
-
-@pytest.mark.parametrize("iss", [None, 1, [ISSUER], {}, True])
-def test_iss_of_another_type(iss: object) -> None:
-    with refused(TokenRejected, "token_issuer", f"expected {ISSUER!r}, found {str(iss)!r}"):
-        verify(iss=iss)
-
-
-def test_iss_is_demanded_and_shown_cut() -> None:
-    with refused(TokenRejected, "token_issuer", f"expected {ISSUER!r}, found 'None'"):
-        verify(without="iss")
-    with refused(TokenRejected, "token_issuer", f"expected {ISSUER!r}, found {'x' * 200!r}"):
-        verify(iss="x" * 201)
-
-
-def test_iss_is_that_of_the_login() -> None:
-    """Not that of the client, which a configuration may have changed meanwhile."""
-    other = "https://other.example"
-    assert verify(iss=other, transaction=make_transaction(issuer=other)).claims["iss"] == other
-
-
-# aud, azp
-
-
-@pytest.mark.parametrize("aud", [CLIENT_ID, [CLIENT_ID]])
-@pytest.mark.parametrize("azp", [{}, {"azp": CLIENT_ID}, {"azp": None}])
-def test_aud_is_us(aud: object, azp: dict[str, Any]) -> None:
-    assert verify(aud=aud, **azp).claims["aud"] == aud
-
-
-@pytest.mark.parametrize(
-    "aud",
-    [None, 1, True, {}, {CLIENT_ID: 1}, [CLIENT_ID, 1], [[CLIENT_ID]], [None], [CLIENT_ID, {}]],
-)
-def test_aud_of_a_wrong_type(aud: object) -> None:
-    with refused(TokenRejected, "token_audience", "aud is not a string or a list of strings"):
-        verify(aud=aud)
-
-
-def test_aud_is_demanded() -> None:
-    with refused(TokenRejected, "token_audience", "aud is not a string or a list of strings"):
-        verify(without="aud")
-
-
-@pytest.mark.parametrize("aud", ["", "s6", f"{CLIENT_ID}x", CLIENT_ID.upper()])
-def test_aud_of_another(aud: str) -> None:
-    with refused(TokenRejected, "token_audience", f"aud={[aud]}"):
-        verify(aud=aud)
-    with refused(TokenRejected, "token_audience", f"aud={[aud]}"):
-        verify(aud=[aud], azp=CLIENT_ID)
-
-
-def test_aud_of_nobody_and_of_many_others() -> None:
-    with refused(TokenRejected, "token_audience", "aud=[]"):
-        verify(aud=[], azp=CLIENT_ID)
-    with refused(TokenRejected, "token_audience", f"aud={str(['x' * 300])[:200]}"):
-        verify(aud=["x" * 300])
-
-
-def test_other_audiences_are_trusted_by_configuration_alone() -> None:
-    with refused(TokenRejected, "token_audience", f"untrusted audiences: {OTHERS}"):
-        verify(aud=[*reversed(OTHERS), CLIENT_ID], azp=CLIENT_ID)
-    client = make_client(trusted_audiences=(OTHERS[0],))
-    with refused(TokenRejected, "token_audience", f"untrusted audiences: {OTHERS[1:]}"):
-        verify(aud=[*OTHERS, CLIENT_ID], azp=CLIENT_ID, client=client)
-    with refused(TokenRejected, "token_audience", f"untrusted audiences: {str(['x' * 300])[:200]}"):
-        verify(aud=["x" * 300, CLIENT_ID], azp=CLIENT_ID, client=client)
-    assert verify(aud=[OTHERS[0], CLIENT_ID], azp=CLIENT_ID, client=client)
-    with refused(TokenRejected, "token_audience", f"aud={OTHERS[:1]}"):
-        verify(aud=OTHERS[0], azp=CLIENT_ID, client=client)
-
-
-@pytest.mark.parametrize("aud", [[OTHERS[0], CLIENT_ID], [CLIENT_ID, CLIENT_ID]])
-@pytest.mark.parametrize("azp", [{}, {"azp": None}])
-def test_azp_is_demanded_with_several_audiences(aud: list[str], azp: dict[str, Any]) -> None:
-    with refused(TokenRejected, "token_audience", "several audiences and no azp"):
-        verify(aud=aud, client=make_client(trusted_audiences=tuple(OTHERS)), **azp)
-
-
-@pytest.mark.parametrize("azp", ["", "other", f"{CLIENT_ID} ", 1, True, False, 0, [CLIENT_ID], {}])
-@pytest.mark.parametrize("aud", [CLIENT_ID, [CLIENT_ID], [OTHERS[0], CLIENT_ID]])
-def test_azp_is_us_where_it_is_there(azp: object, aud: object) -> None:
-    with refused(TokenRejected, "token_audience", f"azp={str(azp)!r}"):
-        verify(aud=aud, azp=azp, client=make_client(trusted_audiences=tuple(OTHERS)))
-
-
-def test_a_foreign_azp_is_shown_cut() -> None:
-    with refused(TokenRejected, "token_audience", f"azp={'x' * 200!r}"):
-        verify(azp="x" * 201)
-
-
-def test_azp_does_not_stand_in_for_aud() -> None:
-    with refused(TokenRejected, "token_audience", "aud=['other']"):
-        verify(aud="other", azp=CLIENT_ID)
-
+# iss and aud: test_opener.py
 
 # exp, iat, nbf
 
 
 @pytest.mark.parametrize("name", ["exp", "iat", "nbf"])
 @pytest.mark.parametrize(
-    "value", [None, "1800000000", True, False, [], {}, [NOW], 1e15, 10**15, -(10**15), 10**300]
+    "value", ["1800000000", True, False, [], {}, [NOW], 1e15, 10**15, -(10**15), 10**300]
 )
 def test_times_are_numbers(name: str, value: object) -> None:
-    with refused(TokenRejected, "token_claim", f"{name} is missing or not a number"):
+    with refused(TokenRejected, "token_claim", name):
         verify(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["exp", "iat"])
 def test_times_are_demanded(name: str) -> None:
-    with refused(TokenRejected, "token_claim", f"{name} is missing or not a number"):
-        verify(without=name)
+    for claims in ({"without": name}, {name: None}):
+        with refused(TokenRejected, "token_claim", name):
+            verify(**claims)
+
+
+def test_an_optional_claim_that_is_null_is_missing() -> None:
+    assert verify(nbf=None, at_hash=None, azp=None, auth_time=None, acr=None).checked == LEAST
+    assert verify_renewed(nbf=None, at_hash=None, azp=None, nonce=None)
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"Infinity", b"-Infinity", b"1e400"])
@@ -261,14 +159,12 @@ def test_times_are_finite(number: bytes) -> None:
     with pytest.raises(TokenRejected) as caught:
         verify_id_token(
             make_token(HEADER, payload),
-            keys=KEYS,
-            algs=("ES256",),
-            client=CLIENT,
+            opener=TokenOpener(AGREEMENT, KEYS),
             transaction=TRANSACTION,
             access_token=ACCESS_TOKEN,
             now=NOW,
         )
-    assert caught.value.code == "token_malformed"
+    assert caught.value.error_code == "token_malformed"
 
 
 @pytest.mark.parametrize("exp", [NOW + 1, NOW, NOW - SKEW + 1, NOW - SKEW + 0.5, 10**14])
@@ -281,7 +177,7 @@ def test_exp_is_not_reached_within_the_skew(exp: float) -> None:
     [(NOW - SKEW, SKEW), (NOW - SKEW - 0.25, SKEW), (NOW - 86400, 86400), (0, NOW)],
 )
 def test_exp_is_reached(exp: float, seconds: int) -> None:
-    with refused(TokenRejected, "token_expired", f"exp is {seconds} s before our clock"):
+    with refused(TokenRejected, "token_expired", "exp", f"{seconds} s"):
         verify(exp=exp)
 
 
@@ -294,7 +190,7 @@ def test_a_clock_that_is_a_little_ahead(name: str, ahead: float) -> None:
 @pytest.mark.parametrize("name", ["iat", "nbf"])
 @pytest.mark.parametrize(("ahead", "shown"), [(SKEW + 1, 61), (SKEW + 0.25, 60), (86400, 86400)])
 def test_a_token_from_the_future(name: str, ahead: float, shown: int) -> None:
-    with refused(TokenRejected, "token_from_the_future", f"{shown} s ahead of our clock"):
+    with refused(TokenRejected, "token_from_the_future", f"{shown} s"):
         verify(**{name: NOW + ahead, "exp": NOW + 10**6})
 
 
@@ -311,19 +207,19 @@ def test_iat_may_be_a_while_ago(iat: float) -> None:
 
 @pytest.mark.parametrize(("ago", "shown"), [(661, 661), (660.25, 660), (86400, 86400)])
 def test_iat_is_not_absurdly_old(ago: float, shown: int) -> None:
-    with refused(TokenRejected, "token_too_old", f"iat is {shown} s before our clock"):
+    with refused(TokenRejected, "token_too_old", "iat", f"{shown} s"):
         verify(iat=NOW - ago)
 
 
-def test_the_skew_is_the_clients() -> None:
-    strict = make_client(clock_skew=0)
-    assert verify(client=strict, exp=NOW + 1, iat=NOW)
-    with refused(TokenRejected, "token_expired", "exp is 0 s before our clock"):
-        verify(client=strict, exp=NOW)
-    with refused(TokenRejected, "token_from_the_future", "1 s ahead of our clock"):
-        verify(client=strict, iat=NOW + 1)
-    with refused(TokenRejected, "token_too_old", "iat is 601 s before our clock"):
-        verify(client=strict, iat=NOW - 601)
+def test_the_skew_is_the_agreement_s() -> None:
+    strict = make_agreement(clock_skew=0)
+    assert verify(agreement=strict, exp=NOW + 1, iat=NOW)
+    with refused(TokenRejected, "token_expired", "exp", "0 s"):
+        verify(agreement=strict, exp=NOW)
+    with refused(TokenRejected, "token_from_the_future", "1 s"):
+        verify(agreement=strict, iat=NOW + 1)
+    with refused(TokenRejected, "token_too_old", "iat", "601 s"):
+        verify(agreement=strict, iat=NOW - 601)
 
 
 # nonce
@@ -333,7 +229,7 @@ def test_the_skew_is_the_clients() -> None:
     "nonce", ["", "x", TRANSACTION.nonce[:-1], TRANSACTION.nonce + "x", "é", 1, True, [], {}, False]
 )
 def test_nonce_of_another_login(nonce: object) -> None:
-    with refused(TokenRejected, "token_nonce", "another one"):
+    with refused(TokenRejected, "token_nonce", "another"):
         verify(nonce=nonce)
 
 
@@ -344,8 +240,8 @@ def test_nonce_is_demanded() -> None:
 
 
 def test_nonce_is_not_that_of_another_seed() -> None:
-    with refused(TokenRejected, "token_nonce", "another one"):
-        verify(nonce=make_transaction(seed="another").nonce)
+    with refused(TokenRejected, "token_nonce"):
+        verify(nonce=make_transaction(secret="another").nonce)
 
 
 # sub
@@ -353,18 +249,18 @@ def test_nonce_is_not_that_of_another_seed() -> None:
 
 @pytest.mark.parametrize("sub", [None, "", 1, True, [], ["24400320"], {}, "x" * (MAX_SUBJECT + 1)])
 def test_sub_is_a_string_of_some_length(sub: object) -> None:
-    with refused(TokenRejected, "token_subject", "missing, empty, too long, or not a string"):
+    with refused(TokenRejected, "token_subject"):
         verify(sub=sub)
 
 
 def test_sub_is_demanded() -> None:
-    with refused(TokenRejected, "token_subject", "missing, empty, too long, or not a string"):
+    with refused(TokenRejected, "token_subject"):
         verify(without="sub")
 
 
 @pytest.mark.parametrize("sub", ["é", "a\0", "a\n", "\x7f", "ａ", "\u202eada", "a\tb"])
 def test_sub_is_printable_ascii(sub: str) -> None:
-    with refused(TokenRejected, "token_subject", "not printable ASCII"):
+    with refused(TokenRejected, "token_subject"):
         verify(sub=sub)
 
 
@@ -378,7 +274,7 @@ def test_sub(sub: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "at_hash", [None, "", "x", AT_HASH[:-1], AT_HASH + "=", 5, [], [AT_HASH], {}, True, "é"]
+    "at_hash", ["", "x", AT_HASH[:-1], AT_HASH + "=", 5, [], [AT_HASH], {}, True, "é"]
 )
 def test_at_hash_that_does_not_fit(at_hash: object) -> None:
     with refused(TokenRejected, "token_hash"):
@@ -397,12 +293,11 @@ def test_at_hash_of_another_access_token_or_another_algorithm() -> None:
 
 @pytest.mark.parametrize("auth_time", [None, "1800000000", True, [], {}, 10**15])
 def test_auth_time_is_a_number_where_max_age_was_asked(auth_time: object) -> None:
-    detail = "auth_time is missing or not a number"
     transaction = make_transaction(max_age=300)
-    with refused(TokenRejected, "token_auth_time", detail):
+    with refused(TokenRejected, "token_auth_time", "auth_time"):
         verify(transaction=transaction, auth_time=auth_time)
-    assert verify(auth_time=auth_time)  # nobody asked
-    with refused(TokenRejected, "token_auth_time", detail):
+    assert verify(auth_time=auth_time)  # no one asked
+    with refused(TokenRejected, "token_auth_time", "auth_time"):
         verify(transaction=transaction)
 
 
@@ -417,15 +312,15 @@ def test_auth_time_is_young_enough(max_age: int) -> None:
 def test_auth_time_is_too_old_or_to_come(max_age: int) -> None:
     transaction = make_transaction(max_age=max_age)
     for age in (max_age + SKEW + 1, 86400, -SKEW - 1, -86400):
-        with refused(TokenRejected, "token_auth_time", f"{age} s ago, asked {max_age}"):
+        with refused(TokenRejected, "token_auth_time", f"{age} s", f"{max_age}"):
             verify(transaction=transaction, auth_time=NOW - age)
 
 
-def test_auth_time_has_the_clients_skew() -> None:
-    with refused(TokenRejected, "token_auth_time", "301 s ago, asked 300"):
+def test_auth_time_has_the_agreement_s_skew() -> None:
+    with refused(TokenRejected, "token_auth_time", "301 s", "300"):
         verify(
             transaction=make_transaction(max_age=300),
-            client=make_client(clock_skew=0),
+            agreement=make_agreement(clock_skew=0),
             auth_time=NOW - 301,
         )
 
@@ -438,7 +333,7 @@ def test_acr_is_among_those_asked_as_essential(acr: object) -> None:
     transaction = make_transaction(acr_values=("phr", "phrh"))
     with refused(TokenRejected, "token_acr", f"acr={str(acr)!r}"):
         verify(transaction=transaction, acr=acr)
-    assert verify(acr=acr)  # nobody asked
+    assert verify(acr=acr)  # no one asked
 
 
 def test_acr_is_demanded_and_shown_cut() -> None:
@@ -446,8 +341,37 @@ def test_acr_is_demanded_and_shown_cut() -> None:
     with refused(TokenRejected, "token_acr", "acr='None'"):
         verify(transaction=transaction)
     with refused(TokenRejected, "token_acr", f"acr={'x' * 100!r}"):
-        verify(transaction=transaction, acr="x" * 101)
-    assert verify(transaction=transaction, acr="phr").proofs[-1] == "acr: one of those asked for"
+        verify(transaction=transaction, acr="x" * 200)
+    assert verify(transaction=transaction, acr="phr").checked[-1] == "acr"
+    with pytest.raises(TokenRejected) as caught:
+        verify(transaction=make_transaction(present=("acr",)), acr=["x" * 200])
+    assert len(caught.value.detail) == len("acr=") + len(repr("x" * 100))
+
+
+@pytest.mark.parametrize("acr", [None, "", 1, ["phr"], {"phr": 1}, True])
+def test_acr_is_there_where_it_is_essential_without_values(acr: object) -> None:
+    transaction = make_transaction(present=("acr",))
+    for claims in ({"acr": acr}, {}):
+        with refused(TokenRejected, "token_acr", f"acr={str(claims.get('acr'))!r}"):
+            verify(transaction=transaction, **claims)
+    assert verify(transaction=transaction, acr="0").checked[-1] == "acr"
+
+
+@pytest.mark.parametrize("auth_time", [None, "1800000000", True, [], 10**15])
+def test_auth_time_is_there_where_it_is_essential(auth_time: object) -> None:
+    transaction = make_transaction(present=("auth_time",))
+    for claims in ({"auth_time": auth_time}, {}):
+        with refused(TokenRejected, "token_auth_time", "auth_time"):
+            verify(transaction=transaction, **claims)
+    assert verify(transaction=transaction, auth_time=5).checked[-1] == "auth_time"
+
+
+@pytest.mark.parametrize("subjects", [("24400320",), ("1", "24400320")])
+def test_sub_is_who_was_asked_for(subjects: tuple[str, ...]) -> None:
+    transaction = make_transaction(subjects=subjects)
+    assert verify(transaction=transaction).subject == "24400320"
+    with refused(TokenRejected, "other_person", "sub='2440032'", status=403):
+        verify(transaction=transaction, sub="2440032")
 
 
 # All of it.
@@ -477,7 +401,7 @@ def test_a_token_wrong_in_everything_fails_by_the_first_check() -> None:
     ]:
         with pytest.raises(TokenRejected) as caught:
             verify(transaction=transaction, **({"auth_time": NOW} | wrong))
-        assert caught.value.code == code
+        assert caught.value.error_code == code
         del wrong[name]
 
 
@@ -488,9 +412,7 @@ def test_claims_of_a_hostile_provider_have_one_error(claims: dict[str, Any]) -> 
     try:
         proved = verify_id_token(
             token,
-            keys=KEYS,
-            algs=("ES256",),
-            client=CLIENT,
+            opener=TokenOpener(AGREEMENT, KEYS),
             transaction=make_transaction(max_age=60, acr_values=("phr",)),
             access_token=ACCESS_TOKEN,
             now=NOW,
@@ -521,18 +443,16 @@ def verify_renewed(
     without: str = "",
     *,
     header: dict[str, Any] = HEADER,
-    client: ClientConfig = CLIENT,
+    agreement: Agreement = AGREEMENT,
     original: str = ORIGINAL,
     **claims: Any,
-) -> None:
+) -> str:
     given_claims = {name: value for name, value in (RENEWED | claims).items() if name != without}
-    verify_renewed_id_token(
+    return verify_renewed_id_token(
         make_token(header, given_claims, alg=header["alg"]),
         original=original,
         expected_subject="24400320",
-        keys=KEYS,
-        algs=("ES256", "EdDSA"),
-        client=client,
+        opener=TokenOpener(agreement, KEYS),
         access_token=ACCESS_TOKEN,
         now=NOW,
     )
@@ -553,10 +473,28 @@ def verify_renewed(
     ],
 )
 def test_a_renewed_id_token(claims: dict[str, Any]) -> None:
-    verify_renewed(**claims)
+    assert len(verify_renewed(**claims).split(".")) == 3
 
 
-def test_what_the_login_did_not_tell_may_be_told_at_a_renewal() -> None:
+def test_of_a_renewed_id_token_the_signed_text_is_given() -> None:
+    token = make_token(HEADER, RENEWED)
+    given = verify_renewed_id_token(
+        token,
+        opener=TokenOpener(AGREEMENT, KEYS),
+        original=ORIGINAL,
+        expected_subject="24400320",
+        access_token=ACCESS_TOKEN,
+        now=NOW,
+    )
+    assert given == token
+
+
+@pytest.mark.parametrize("auth_time", [NOW, 5, None, "soon"])
+def test_another_auth_time_decides_nothing_at_a_renewal(auth_time: object) -> None:
+    verify_renewed(auth_time=auth_time)
+
+
+def test_a_renewal_may_have_claims_that_the_login_did_not_have() -> None:
     """With nothing to compare with, there is nothing that could differ."""
     bare = {name: value for name, value in CLAIMS.items() if name != "nonce"}
     verify_renewed(original=make_token(HEADER, bare), auth_time=NOW, nonce="x")
@@ -567,57 +505,53 @@ def test_a_renewed_id_token_where_there_was_no_room_for_the_first() -> None:
     verify_renewed(original="", nonce="x", auth_time=5)
     with pytest.raises(TokenRejected) as caught:
         verify_renewed(original="", sub="24400321")
-    assert caught.value.code == "token_subject"
+    assert caught.value.error_code == "token_subject"
 
 
 @pytest.mark.parametrize(
-    ("claims", "code", "detail"),
+    ("claims", "code", "value"),
     [
         (
             {"iss": "https://evil.example"},
             "token_issuer",
-            f"expected {ISSUER!r}, found 'https://evil.example'",
+            "'https://evil.example'",
         ),
-        ({"without": "iss"}, "token_issuer", f"expected {ISSUER!r}, found 'None'"),
+        ({"without": "iss"}, "token_issuer", "'None'"),
         ({"aud": "another"}, "token_audience", "aud=['another']"),
-        ({"aud": 5}, "token_audience", "aud is not a string or a list of strings"),
-        ({"aud": [CLIENT_ID, "b"]}, "token_audience", "untrusted audiences: ['b']"),
+        ({"aud": 5}, "token_audience", "aud"),
+        ({"aud": [CLIENT_ID, "b"]}, "token_audience", "['b']"),
         ({"azp": "another"}, "token_audience", "azp='another'"),
-        ({"exp": NOW - SKEW}, "token_expired", f"exp is {SKEW} s before our clock"),
-        ({"without": "exp"}, "token_claim", "exp is missing or not a number"),
-        ({"exp": str(NOW + 300)}, "token_claim", "exp is missing or not a number"),
-        ({"without": "iat"}, "token_claim", "iat is missing or not a number"),
-        ({"iat": NOW + SKEW + 1}, "token_from_the_future", f"{SKEW + 1} s ahead of our clock"),
+        ({"exp": NOW - SKEW}, "token_expired", f"{SKEW} s"),
+        ({"without": "exp"}, "token_claim", "exp"),
+        ({"exp": str(NOW + 300)}, "token_claim", "exp"),
+        ({"without": "iat"}, "token_claim", "iat"),
+        ({"iat": NOW + SKEW + 1}, "token_from_the_future", f"{SKEW + 1} s"),
         (
             {"iat": NOW - SKEW - MAX_AGE_AT_ISSUE - 1},
             "token_too_old",
-            f"iat is {SKEW + MAX_AGE_AT_ISSUE + 1} s before our clock",
+            f"{SKEW + MAX_AGE_AT_ISSUE + 1} s",
         ),
-        ({"without": "sub"}, "token_subject", "missing, empty, too long, or not a string"),
-        ({"sub": ""}, "token_subject", "missing, empty, too long, or not a string"),
-        ({"sub": 24400320}, "token_subject", "missing, empty, too long, or not a string"),
-        ({"sub": "24400321"}, "token_subject", "another one than at the login"),
-        ({"nonce": "another"}, "token_claim", "nonce is another one than at the login"),
-        ({"nonce": None}, "token_claim", "nonce is another one than at the login"),
-        ({"auth_time": NOW}, "token_claim", "auth_time is another one than at the login"),
-        ({"auth_time": None}, "token_claim", "auth_time is another one than at the login"),
+        ({"without": "sub"}, "token_subject", ""),
+        ({"sub": ""}, "token_subject", ""),
+        ({"sub": 24400320}, "token_subject", ""),
+        ({"sub": "24400321"}, "token_subject", "sub='24400321'"),
+        ({"nonce": "another"}, "token_claim", "nonce"),
+        ({"nonce": ""}, "token_claim", "nonce"),
         ({"at_hash": AT_HASH[::-1]}, "token_hash", ""),
-        ({"at_hash": None}, "token_hash", ""),
+        ({"at_hash": ""}, "token_hash", ""),
         ({"header": {"alg": "Ed25519"}}, "token_algorithm", "alg='Ed25519'"),
         ({"header": {**HEADER, "typ": "logout+jwt"}}, "token_kind", "typ='logout+jwt'"),
-        ({"header": {**HEADER, "kid": "other"}}, "token_key", None),
+        ({"header": {**HEADER, "kid": "other"}}, "token_key", "other"),
     ],
 )
 def test_a_renewed_id_token_that_breaks_a_rule(
-    claims: dict[str, Any], code: str, detail: str | None
+    claims: dict[str, Any], code: str, value: str
 ) -> None:
-    with pytest.raises(TokenRejected) as caught:
+    with refused(TokenRejected, code, value):
         verify_renewed(**claims)
-    assert caught.value.code == code
-    assert detail is None or caught.value.detail == detail
 
 
-def test_a_renewed_id_token_that_somebody_else_signed() -> None:
+def test_a_renewed_id_token_with_the_signature_of_another() -> None:
     """The header of one, the signature of the other."""
     head, payload, _ = make_token(HEADER, RENEWED).split(".")
     signature = make_token(HEADER, RENEWED | {"sub": "x"}).split(".")[2]
@@ -626,13 +560,11 @@ def test_a_renewed_id_token_that_somebody_else_signed() -> None:
             f"{head}.{payload}.{signature}",
             original=ORIGINAL,
             expected_subject="24400320",
-            keys=KEYS,
-            algs=("ES256",),
-            client=CLIENT,
+            opener=TokenOpener(AGREEMENT, KEYS),
             access_token=ACCESS_TOKEN,
             now=NOW,
         )
-    assert caught.value.code == "token_signature"
+    assert caught.value.error_code == "token_signature"
 
 
 @bounded
@@ -643,9 +575,7 @@ def test_renewed_claims_of_a_hostile_provider_have_one_error(claims: dict[str, A
             make_token(HEADER, json.dumps(claims).encode()),
             original=ORIGINAL,
             expected_subject="24400320",
-            keys=KEYS,
-            algs=("ES256",),
-            client=CLIENT,
+            opener=TokenOpener(AGREEMENT, KEYS),
             access_token=ACCESS_TOKEN,
             now=NOW,
         )

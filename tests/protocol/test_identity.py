@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from flask_parjar.protocol.identity import NOBODY, Identity
+from flask_parjar.protocol.id_token import IDTokenClaims
+from flask_parjar.protocol.identity import ANONYMOUS, Identity
+from flask_parjar.protocol.userinfo import UserInfo
 
 ISSUER = "https://op.example"
 TOKEN_CLAIMS = dict.fromkeys(
@@ -14,16 +16,21 @@ TOKEN_CLAIMS = dict.fromkeys(
 )
 
 
-def make_identity(**claims: Any) -> Identity:
+def verified(claims: dict[str, Any]) -> IDTokenClaims:
+    return IDTokenClaims(header={}, claims=claims, checked=(), jws="")
+
+
+def make_identity(*, userinfo: dict[str, Any] | None = None, **claims: Any) -> Identity:
     return Identity.from_claims(
-        {"sub": "24400320", **claims},
+        verified({"sub": "24400320", **claims}),
+        None if userinfo is None else UserInfo(claims=userinfo),
         issuer=ISSUER,
         provider="default",
         scopes=("openid", "email", "openid"),
     )
 
 
-def test_what_is_said_of_the_person_is_kept() -> None:
+def test_claims_about_the_person_are_kept() -> None:
     identity = make_identity(**TOKEN_CLAIMS, name="Ada", sid="s1", org="acme", amr=["pwd"])
     assert identity == Identity(
         issuer=ISSUER,
@@ -41,19 +48,36 @@ def test_the_issuer_is_not_what_a_claim_says() -> None:
 
 def test_the_claims_given_are_not_changed() -> None:
     claims = {"sub": "1", "iss": ISSUER}
-    Identity.from_claims(claims, issuer=ISSUER, provider="default", scopes=())
+    said = {"sub": "1", "acr": "x"}
+    Identity.from_claims(
+        verified(claims), UserInfo(claims=said), issuer=ISSUER, provider="default", scopes=()
+    )
     assert claims == {"sub": "1", "iss": ISSUER}
+    assert said == {"sub": "1", "acr": "x"}
 
 
-def test_somebody_and_nobody() -> None:
+def test_userinfo_adds_what_the_id_token_does_not_say() -> None:
+    said = {"sub": "24400320", "name": "Countess", "email": "a@b"}
+    identity = make_identity(userinfo=said, name="Ada")
+    assert identity.claims == {"name": "Ada", "email": "a@b"}
+    assert identity.subject == "24400320"
+
+
+@pytest.mark.parametrize("name", [*TOKEN_CLAIMS, "acr", "amr", "auth_time", "sid"])
+def test_userinfo_says_nothing_of_the_token_or_of_the_sign_in(name: str) -> None:
+    assert make_identity(userinfo={"sub": "24400320", name: "x"}).claims == {}
+    assert make_identity(userinfo={name: "x"}, acr="phr").claims == {"acr": "phr"}
+
+
+def test_an_identity_is_true_and_its_absence_false() -> None:
     assert make_identity()
     assert make_identity().is_authenticated is True
-    assert not NOBODY
-    assert NOBODY.is_authenticated is False
-    assert NOBODY == Identity(
+    assert not ANONYMOUS
+    assert ANONYMOUS.is_authenticated is False
+    assert ANONYMOUS == Identity(
         issuer="", subject="", provider="", claims={}, scopes=frozenset(), user=None
     )
-    assert (NOBODY.name, NOBODY.email, NOBODY.acr, NOBODY.amr, NOBODY.auth_time) == (
+    assert (ANONYMOUS.name, ANONYMOUS.email, ANONYMOUS.acr, ANONYMOUS.amr, ANONYMOUS.auth_time) == (
         *(None, None, None),
         *((), None),
     )

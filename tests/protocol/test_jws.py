@@ -10,8 +10,9 @@ from joserfc.jws import JWSRegistry
 from flask_parjar.errors import TokenRejected
 from flask_parjar.protocol.algorithms import ASYMMETRIC_ALGORITHMS
 from flask_parjar.protocol.encoding import b64decode, b64encode
-from flask_parjar.protocol.jws import MAX_TOKEN_LENGTH, VerifiedToken, verify_token
-from flask_parjar.protocol.keys import KeySet, parse_shared_secret, parse_signing_keys
+from flask_parjar.protocol.jws import MAX_TOKEN_LENGTH, VerifiedToken, read_claims, verify_token
+from flask_parjar.protocol.key_set import KeySet
+from flask_parjar.protocol.keys import parse_shared_secret, parse_signing_keys
 from tests.protocol.examples import (
     EC_JWK,
     JWK_FOR,
@@ -22,10 +23,10 @@ from tests.protocol.examples import (
     key_set,
     make_token,
     public,
-    refused,
     signing_key,
 )
-from tests.protocol.strangers import bounded, documents
+from tests.support.errors import refused
+from tests.support.untrusted import bounded, documents
 
 KEYS = key_set(RSA_JWK, EC_JWK, OKP_JWK, P384_JWK)
 CLAIMS = {"iss": "joe", "exp": 1300819380, "http://example.com/is_root": True}
@@ -72,7 +73,7 @@ class Rfc8037:
 
 @pytest.mark.parametrize(("token", "alg"), [(Rfc7515.RS256, "RS256"), (Rfc7515.ES256, "ES256")])
 def test_the_examples_of_rfc_7515(token: str, alg: str) -> None:
-    assert verify(token) == VerifiedToken(header={"alg": alg}, claims=CLAIMS)
+    assert verify(token) == VerifiedToken(header={"alg": alg}, claims=CLAIMS, jws=token)
 
 
 def test_the_example_of_rfc_8037_is_read_only_after_its_signature_holds() -> None:
@@ -88,7 +89,7 @@ def test_every_algorithm(alg: str) -> None:
     keys = key_set({**JWK_FOR[alg], "kid": "1"})
     token = make_token({"alg": alg, "kid": "1", "typ": "JWT"}, CLAIMS, alg=alg)
     assert verify(token, keys=keys, algs=(alg,)) == VerifiedToken(
-        header={"alg": alg, "kid": "1", "typ": "JWT"}, claims=CLAIMS
+        header={"alg": alg, "kid": "1", "typ": "JWT"}, claims=CLAIMS, jws=token
     )
 
 
@@ -117,7 +118,7 @@ def test_a_signature_of_another_key_with_the_same_kid() -> None:
     other = parse_signing_keys({**P384_JWK, "kid": "1"})[0]
     token = make_token({"alg": "ES384", "kid": "1"}, alg="ES384", key=other)
     kid_taken = key_set({**EC_JWK, "kid": "1"})
-    with refused(TokenRejected, "token_key", "no key for kid='1' alg=ES384"):
+    with refused(TokenRejected, "token_key", "kid='1' alg=ES384"):
         verify(token, keys=kid_taken)
     eve = make_token({"alg": "RS256"}, alg="PS256", key=signing_key("RS256"))
     with refused(TokenRejected, "token_signature", "kid=None alg=RS256"):
@@ -136,7 +137,7 @@ def test_a_key_that_cannot_be_used_as_it_says() -> None:
     ("token", "found"), [("", 1), ("a", 1), ("a.b", 2), ("a.b.c.d", 4), ("a.b.c.d.e", 5)]
 )
 def test_a_compact_token_has_three_parts(token: str, found: int) -> None:
-    with refused(TokenRejected, "token_malformed", f"{found} parts where a JWS has 3"):
+    with refused(TokenRejected, "token_malformed", f"{found}"):
         verify(token)
 
 
@@ -154,49 +155,46 @@ def test_a_token_is_so_long_and_no_longer() -> None:
     longest, longer = token_of_length(MAX_TOKEN_LENGTH), token_of_length(MAX_TOKEN_LENGTH + 1)
     assert (len(longest), len(longer)) == (MAX_TOKEN_LENGTH, MAX_TOKEN_LENGTH + 1)
     assert verify(longest).header["alg"] == "ES256"
-    with refused(TokenRejected, "token_malformed", "longer than 32768 characters"):
+    with refused(TokenRejected, "token_malformed", "32768"):
         verify(longer)
 
 
 @pytest.mark.parametrize(
-    ("part", "reason"),
+    "part",
     [
-        ("", "Expecting value: line 1 column 1 (char 0)"),
-        ("e30=", "not base64url"),
-        ("e30\n", "not base64url"),
-        ("é30", "not base64url"),
-        ("\ud800", "not base64url"),
-        ("e31", "not canonical base64url"),
-        (b64encode(b"[]"), "not a JSON object"),
-        (b64encode(b'{"alg":"ES256","alg":"none"}'), "a member stands twice"),
-        (b64encode(b'{"alg":"ES256","a":NaN}'), "NaN is not JSON"),
-        (b64encode(b'{"a":' + b"[" * 20_000), "nested too deeply"),
-        (b64encode(b'{"a":' * 40 + b"1" + b"}" * 40), "nested too deeply"),
+        "",
+        "e30=",
+        "e30\n",
+        "é30",
+        "\ud800",
+        "e31",
+        b64encode(b"[]"),
+        b64encode(b'{"alg":"ES256","alg":"none"}'),
+        b64encode(b'{"alg":"ES256","a":NaN}'),
+        b64encode(b'{"a":' + b"[" * 20_000),
+        b64encode(b'{"a":' * 40 + b"1" + b"}" * 40),
     ],
 )
-def test_parts_that_are_no_json(part: str, reason: str) -> None:
+def test_parts_that_are_no_json(part: str) -> None:
     _, payload, signature = make_token({"alg": "ES256"}).split(".")
-    with refused(TokenRejected, "token_malformed", f"header: {reason}"):
+    with refused(TokenRejected, "token_malformed", "header"):
         verify(f"{part}.{payload}.{signature}")
 
 
 @pytest.mark.parametrize(
-    ("payload", "reason"),
+    "payload",
     [
-        (b"", "Expecting value: line 1 column 1 (char 0)"),
-        (b"[]", "not a JSON object"),
-        (b'{"sub":"a","sub":"b"}', "a member stands twice"),
-        (b'{"exp":Infinity}', "Infinity is not JSON"),
-        (b'{"exp":1e999}', "a number beyond a float"),
-        (b'{"a":' * 40 + b"1" + b"}" * 40, "nested too deeply"),
-        (
-            b'{"nonce":"\\ud800"}',
-            "'utf-8' codec can't encode character '\\ud800' in position 11: surrogates not allowed",
-        ),
+        b"",
+        b"[]",
+        b'{"sub":"a","sub":"b"}',
+        b'{"exp":Infinity}',
+        b'{"exp":1e999}',
+        b'{"a":' * 40 + b"1" + b"}" * 40,
+        b'{"nonce":"\\ud800"}',
     ],
 )
-def test_a_signed_payload_that_has_no_one_meaning(payload: bytes, reason: str) -> None:
-    with refused(TokenRejected, "token_malformed", f"payload: {reason}"):
+def test_a_signed_payload_that_has_no_one_meaning(payload: bytes) -> None:
+    with refused(TokenRejected, "token_malformed", "payload"):
         verify(make_token({"alg": "ES256"}, payload))
 
 
@@ -205,8 +203,8 @@ def test_a_signature_that_is_no_base64url(signature: str) -> None:
     header, payload, _ = make_token({"alg": "ES256"}).split(".")
     with pytest.raises(TokenRejected) as caught:
         verify(f"{header}.{payload}.{signature}")
-    assert caught.value.code == "token_malformed"
-    assert caught.value.detail.startswith("signature: ")
+    assert caught.value.error_code == "token_malformed"
+    assert "signature" in caught.value.detail
 
 
 @pytest.mark.parametrize("payload", ["é", "\ud800", "a=", "?"])
@@ -219,15 +217,26 @@ def test_a_payload_that_is_no_base64url_never_gets_a_signature(payload: str) -> 
 def test_a_non_ascii_payload_is_not_read_as_what_was_signed_in_its_place() -> None:
     header, key = b64encode(encode_json({"alg": "ES256"})), signing_key("ES256")._key
     signature = JWSRegistry.algorithms["ES256"].sign(f"{header}.?".encode(), key)
-    with refused(TokenRejected, "token_malformed", "payload: not base64url"):
+    with refused(TokenRejected, "token_malformed", "payload"):
         verify(f"{header}.é.{b64encode(signature)}")
 
 
 @pytest.mark.parametrize("value", [None, "", [], ["b64"], {}, True, False, "https://evil.example"])
-@pytest.mark.parametrize("name", ["crit", "b64", "jku", "jwk", "x5u", "x5c", "enc", "zip"])
-def test_no_header_chooses_its_own_key_or_rules(name: str, value: object) -> None:
-    with refused(TokenRejected, "token_header", f"the header has {name!r}"):
+@pytest.mark.parametrize("name", ["crit", "b64", "enc", "zip"])
+def test_no_header_chooses_its_own_rules(name: str, value: object) -> None:
+    with refused(TokenRejected, "token_header", f"{name!r}"):
         verify(make_token({"alg": "ES256", name: value}))
+
+
+@pytest.mark.parametrize("value", [None, "https://op.example/x", ["MIIB"], public(P384_JWK)])
+@pytest.mark.parametrize("name", ["jku", "jwk", "x5u", "x5c"])
+def test_no_header_chooses_its_own_key(name: str, value: object) -> None:
+    """It may name one, and it is not read."""
+    header = {"alg": "ES256", name: value}
+    assert verify(make_token(header)).header == header
+    forged = make_token({**header, "alg": "ES384"}, alg="ES384")
+    with refused(TokenRejected, "token_key", "no key for kid=None alg=ES384"):
+        verify(forged, keys=key_set(EC_JWK))
 
 
 def test_other_headers_do_no_harm() -> None:
@@ -237,13 +246,13 @@ def test_other_headers_do_no_harm() -> None:
 
 @pytest.mark.parametrize("kid", [None, 1, True, [], ["1"], {}, 1.5])
 def test_kid_is_a_string(kid: object) -> None:
-    with refused(TokenRejected, "token_header", "kid is not a string"):
+    with refused(TokenRejected, "token_header", "kid"):
         verify(make_token({"alg": "ES256", "kid": kid}))
 
 
 @pytest.mark.parametrize("typ", [None, 1, True, [], ["jwt"], {}])
 def test_typ_is_a_string(typ: object) -> None:
-    with refused(TokenRejected, "token_header", "typ is not a string"):
+    with refused(TokenRejected, "token_header", "typ"):
         verify(make_token({"alg": "ES256", "typ": typ}))
 
 
@@ -325,7 +334,7 @@ def test_hmac_with_a_public_key_as_the_secret(jwk: dict[str, Any]) -> None:
     token = make_token({"alg": "HS256"}, CLAIMS, alg="HS256", key=secret)
     with refused(TokenRejected, "token_algorithm", "alg='HS256'"):
         verify(token)
-    with refused(TokenRejected, "token_key", "no key for kid=None alg=HS256"):
+    with refused(TokenRejected, "token_key", "kid=None alg=HS256"):
         verify(token, algs=("HS256",))
 
 
@@ -339,20 +348,20 @@ def test_an_algorithm_of_the_same_key_that_was_not_used(claimed: str, real: str)
 
 def test_checks_come_in_an_order() -> None:
     """A header is judged whole before a key is looked for, and a key before the signature."""
-    worst: dict[str, Any] = {"jku": 1, "kid": 1, "typ": 1, "alg": 1}
+    worst: dict[str, Any] = {"crit": 1, "kid": 1, "typ": 1, "alg": 1}
     for name, code in [
-        ("jku", "token_header"),
+        ("crit", "token_header"),
         ("kid", "token_header"),
         ("typ", "token_header"),
         ("alg", "token_algorithm"),
     ]:
         with pytest.raises(TokenRejected) as caught:
             verify(f"{b64encode(encode_json(worst))}.?.?")
-        assert caught.value.code == code
+        assert caught.value.error_code == code
         assert name in caught.value.detail
         del worst[name]
     header = b64encode(encode_json({"alg": "ES256", "kid": "unknown"}))
-    with refused(TokenRejected, "token_key", "no key for kid='unknown' alg=ES256"):
+    with refused(TokenRejected, "token_key", "kid='unknown' alg=ES256"):
         verify(f"{header}.?.?")
 
 
@@ -370,7 +379,7 @@ _PART = st.text("ey0.-_=AJé\ud800", max_size=12) | st.binary(max_size=30).map(b
 
 @bounded
 @given(st.text() | st.lists(_PART, max_size=5).map(".".join))
-def test_text_of_a_stranger_has_one_error(token: str) -> None:
+def test_untrusted_text_has_one_error(token: str) -> None:
     with pytest.raises(TokenRejected):
         verify(token)
 
@@ -401,3 +410,15 @@ def test_one_changed_character_is_never_accepted(part: int, position: int, lette
     if token != Rfc7515.ES256:
         with pytest.raises(TokenRejected):
             verify(token)
+
+
+# A token that was kept.
+
+
+def test_the_claims_of_a_token_that_was_kept() -> None:
+    assert read_claims(make_token({"alg": "ES256"}, CLAIMS)) == CLAIMS
+
+
+def test_a_token_that_was_kept_and_cannot_be_read() -> None:
+    with refused(TokenRejected, "token_malformed", "payload"):
+        read_claims("e30.e.")

@@ -11,17 +11,12 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
-from flask_parjar.errors import TokenRejected
-from flask_parjar.protocol.algorithms import ALGORITHMS
 from flask_parjar.protocol.encoding import b64decode, b64encode
 from flask_parjar.protocol.keys import (
-    MAX_KEYS,
-    MAX_RSA_BITS,
-    MIN_RSA_BITS,
-    KeySet,
     parse_shared_secret,
     parse_signing_keys,
 )
+from flask_parjar.protocol.profiles import OPENID_CONNECT
 from tests.protocol.examples import (
     EC_JWK,
     JWK_FOR,
@@ -29,14 +24,12 @@ from tests.protocol.examples import (
     P384_JWK,
     P521_JWK,
     RSA_JWK,
-    invalid,
-    key_set,
     public,
-    refused,
     rsa_key_for,
     signing_key,
 )
-from tests.protocol.strangers import bounded, documents
+from tests.support.errors import invalid
+from tests.support.untrusted import bounded, documents
 
 RSA_ALGS = ("PS256", "RS256", "PS384", "RS384", "PS512", "RS512")
 OKP_ALGS = ("Ed25519", "EdDSA")
@@ -46,6 +39,9 @@ SECRET = "a client secret of more than 32 bytes"
 RSA_KID = "IsUn6_e04MaShXFIISMp4kG62LWzMIPy_MvSA5pJgX8"
 OKP_KID = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k"
 EC_KID = "oKIywvGUpTVTyxMQ3bwIIeQUudfr_CkLMjCE19ECD-U"
+
+
+UNLISTED = OPENID_CONNECT.unlisted_algs
 
 
 def pem(key: Any, form: str = "PKCS8") -> str:
@@ -72,16 +68,6 @@ def public_pem(key: Any) -> str:
 
 def native(alg: str) -> Any:
     return signing_key(alg)._key.raw_value
-
-
-def rsa_jwk(bits: int, **more: Any) -> dict[str, Any]:
-    """A public RSA JWK with a modulus of so many bits; nobody knows its factors, nor must."""
-    modulus = (1 << (bits - 1)) | 1
-    return {
-        "kty": "RSA",
-        "n": b64encode(modulus.to_bytes((bits + 7) // 8, "big")),
-        "e": "AQAB",
-    } | more
 
 
 # Our keys: what is taken.
@@ -173,56 +159,45 @@ def test_a_jwk_set_keeps_its_order_and_puts_those_that_cannot_sign_last() -> Non
     assert parse_signing_keys(text)[0].kid == EC_KID
 
 
-# Our keys: what is refused, in words for the developer.
-
-NO_PRIVATE_KEY = "there is no private key in it (a JWK has one in its member d)"
-NOT_A_PEM = "not a PEM that can be read, or of an unusual kind"
+# Our keys: what is refused.
 
 
 @pytest.mark.parametrize(
     "value", [public(EC_JWK), {"keys": [public(EC_JWK), public(RSA_JWK)]}, {"keys": []}]
 )
 def test_no_private_key(value: dict[str, Any]) -> None:
-    with invalid(NO_PRIVATE_KEY):
+    with invalid("private key"):
         parse_signing_keys(value)
 
 
 def test_a_public_pem() -> None:
     for alg in ("RS256", "ES256", "Ed25519"):
-        with invalid(NO_PRIVATE_KEY):
+        with invalid("private key"):
             parse_signing_keys(public_pem(native(alg)))
 
 
 @pytest.mark.parametrize("listed", [None, {}, "x", 1, [1], [EC_JWK, "x"], [None], [[EC_JWK]]])
 def test_a_jwk_set_without_a_list_of_jwks(listed: object) -> None:
-    with invalid("the member keys of a JWK Set is a list of JWKs"):
+    with invalid("keys"):
         parse_signing_keys({"keys": listed})
 
 
 @pytest.mark.parametrize("kty", [None, "", "oct", "rsa", "AKP", ["RSA"], 1, {}])
 def test_a_jwk_of_another_type(kty: object) -> None:
-    with invalid("a JWK must have kty RSA, EC or OKP"):
+    with invalid("kty"):
         parse_signing_keys({**RSA_JWK, "kty": kty})
 
 
 def test_a_jwk_without_a_type() -> None:
-    with invalid("a JWK must have kty RSA, EC or OKP"):
+    with invalid("kty"):
         parse_signing_keys({})
 
 
 @pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ('{"kty":"EC","kty":"RSA"}', "a member stands twice"),
-        (
-            "{",
-            "Expecting property name enclosed in double quotes: line 1 column 2 (char 1)",
-        ),
-        ('{"keys":1}', "the member keys of a JWK Set is a list of JWKs"),
-    ],
+    ("text", "value"), [('{"kty":"EC","kty":"RSA"}', ""), ("{", ""), ('{"keys":1}', "keys")]
 )
-def test_json_that_is_no_jwk(text: str, reason: str) -> None:
-    with invalid(reason):
+def test_json_that_is_no_jwk(text: str, value: str) -> None:
+    with invalid(value):
         parse_signing_keys(text)
 
 
@@ -237,7 +212,7 @@ def test_json_that_is_no_jwk(text: str, reason: str) -> None:
     ],
 )
 def test_text_that_is_no_pem(text: str) -> None:
-    with invalid(NOT_A_PEM):
+    with invalid("PEM"):
         parse_signing_keys(text)
 
 
@@ -253,7 +228,7 @@ def test_a_pem_with_a_pass_phrase() -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.BestAvailableEncryption(b"hunter2"),
     )
-    with invalid("the PEM is encrypted: write the key without a pass phrase"):
+    with invalid("encrypted", "pass phrase"):
         parse_signing_keys(encrypted.decode())
 
 
@@ -262,13 +237,12 @@ def test_a_pem_with_a_pass_phrase() -> None:
     [(x25519.X25519PrivateKey.generate(), "X25519"), (ed448.Ed448PrivateKey.generate(), "Ed448")],
 )
 def test_a_pem_on_a_curve_that_cannot_sign(key: Any, crv: str) -> None:
-    reason = f"a key on curve {crv} cannot sign; use P-256, P-384, P-521 or Ed25519"
-    with invalid(reason):
+    with invalid(crv, "P-256", "P-384", "P-521", "Ed25519"):
         parse_signing_keys(pem(key))
 
 
 def test_a_pem_on_a_curve_without_a_name_in_jose() -> None:
-    with invalid(NOT_A_PEM):
+    with invalid("PEM"):
         parse_signing_keys(pem(ec.generate_private_key(ec.SECP224R1())))
 
 
@@ -283,7 +257,7 @@ def test_a_pem_on_a_curve_that_cryptography_does_not_support() -> None:
     changed = der.replace(bytes.fromhex("06052b81040022"), sect283r1)
     body = b64encode(changed).replace("-", "+").replace("_", "/")
     body += "=" * (-len(body) % 4)
-    with invalid(NOT_A_PEM):
+    with invalid("PEM"):
         parse_signing_keys(f"-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----")
 
 
@@ -301,29 +275,29 @@ fGghaiY8DuEy4KP1GvI=
 
 
 def test_a_pem_of_another_type() -> None:
-    with invalid("the PEM is of a key type other than RSA, EC or Ed25519"):
+    with invalid("RSA", "Ed25519"):
         parse_signing_keys(DSA_PEM)
 
 
 def test_a_weak_rsa_pem() -> None:
     key = rsa.generate_private_key(65537, 1024)
-    with invalid("the RSA key has 1024 bits; 2048 to 8192 are taken"):
+    with invalid("1024", "2048", "8192"):
         parse_signing_keys(pem(key))
 
 
 @pytest.mark.parametrize(
-    ("members", "reason"),
+    ("members", "values"),
     [
-        ({"use": "enc"}, "its use is not 'sig'"),
-        ({"key_ops": ["verify"]}, "its key_ops do not have 'sign'"),
-        ({"key_ops": []}, "its key_ops do not have 'sign'"),
-        ({"alg": "ES384"}, "its alg 'ES384' does not fit the key; one of ES256 would"),
-        ({"alg": "none"}, "its alg 'none' does not fit the key; one of ES256 would"),
-        ({"use": ["sig"]}, "its use is not 'sig'"),
+        ({"use": "enc"}, ("use", "sig")),
+        ({"key_ops": ["verify"]}, ("key_ops", "sign")),
+        ({"key_ops": []}, ("key_ops", "sign")),
+        ({"alg": "ES384"}, ("alg", "ES384", "ES256")),
+        ({"alg": "none"}, ("alg", "none", "ES256")),
+        ({"use": ["sig"]}, ("use", "sig")),
     ],
 )
-def test_a_private_jwk_that_cannot_sign(members: dict[str, Any], reason: str) -> None:
-    with invalid(reason):
+def test_a_private_jwk_that_cannot_sign(members: dict[str, Any], values: tuple[str, ...]) -> None:
+    with invalid(*values):
         parse_signing_keys({**EC_JWK, **members})
 
 
@@ -337,39 +311,35 @@ def test_a_private_jwk_that_cannot_sign(members: dict[str, Any], reason: str) ->
     ],
 )
 def test_a_jwk_that_cannot_be_read(members: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"^the JWK cannot be read \(\w+\)$"):
+    with invalid("JWK"):
         parse_signing_keys({**EC_JWK, **members})
 
 
 def test_the_public_keys_of_a_set_are_for_verifying() -> None:
     retired = public(P384_JWK, key_ops=["sign"])
-    with invalid("its key_ops do not have 'verify'"):
+    with invalid("key_ops", "'verify'"):
         parse_signing_keys({"keys": [EC_JWK, retired]})
 
 
 def test_an_rsa_alg_that_does_not_fit() -> None:
-    reason = (
-        "its alg 'ES256' does not fit the key; one of "
-        "PS256, RS256, PS384, RS384, PS512, RS512 would"
-    )
-    with invalid(reason):
+    with invalid("ES256", "PS256", "RS256", "PS384", "RS384", "PS512", "RS512"):
         parse_signing_keys({**RSA_JWK, "alg": "ES256"})
 
 
 @pytest.mark.parametrize("modulus", [None, 5, [], True, {}])
 def test_an_rsa_jwk_without_a_modulus(modulus: object) -> None:
-    with invalid("the RSA JWK has no modulus n"):
+    with invalid():
         parse_signing_keys({**RSA_JWK, "n": modulus})
 
 
 def test_an_rsa_jwk_whose_modulus_is_no_base64url() -> None:
-    with invalid("not base64url"):
+    with invalid():
         parse_signing_keys({**RSA_JWK, "n": "AA=="})
 
 
 @bounded
 @given(documents(EC_JWK | {"kid": "1", "use": "sig", "key_ops": ["sign"], "alg": "ES256"}))
-def test_a_jwk_of_a_stranger_has_one_error(jwk: dict[str, Any]) -> None:
+def test_any_jwk_is_read_or_has_one_error(jwk: dict[str, Any]) -> None:
     try:
         keys = parse_signing_keys(jwk)
     except ValueError:
@@ -381,7 +351,7 @@ def test_a_jwk_of_a_stranger_has_one_error(jwk: dict[str, Any]) -> None:
 
 @bounded
 @given(st.text() | st.text('-BEGIN PRIVATEKYRS\n{}\\"=:', max_size=60))
-def test_a_pem_of_a_stranger_has_one_error(text: str) -> None:
+def test_any_pem_is_read_or_has_one_error(text: str) -> None:
     with pytest.raises(ValueError):
         parse_signing_keys(text)
 
@@ -420,9 +390,9 @@ def test_rsa_signatures_are_those_of_rfc_7515() -> None:
 
 @pytest.mark.parametrize("private", [True, False])
 def test_the_text_of_a_key_is_no_shared_secret(private: bool) -> None:
-    """Whoever reads the public key could sign in our name."""
+    """A person who reads the public key could sign in our name."""
     pem = ECKey.generate_key("P-256").as_pem(private=private).decode("ascii")
-    with pytest.raises(ValueError, match="a PEM is no shared secret"):
+    with invalid("PEM"):
         parse_shared_secret(pem)
 
 
@@ -477,7 +447,7 @@ def test_hmac_as_openssl_makes_it() -> None:
 def test_negotiation(
     alg_of_key: str, listed: tuple[str, ...] | None, pinned: str | None, chosen: str | None
 ) -> None:
-    assert signing_key(alg_of_key).negotiate(listed, pinned) == chosen
+    assert signing_key(alg_of_key).negotiate(listed, pinned, unlisted=UNLISTED) == chosen
 
 
 @pytest.mark.parametrize(
@@ -493,251 +463,14 @@ def test_negotiation(
 def test_negotiation_of_a_key_with_an_alg(
     listed: tuple[str, ...] | None, pinned: str | None, chosen: str | None
 ) -> None:
-    assert rsa_key_for("RS512").negotiate(listed, pinned) == chosen
+    assert rsa_key_for("RS512").negotiate(listed, pinned, unlisted=UNLISTED) == chosen
 
 
 def test_negotiation_of_a_key_with_the_usual_alg() -> None:
-    assert rsa_key_for("RS256").negotiate(None, None) == "RS256"
+    assert rsa_key_for("RS256").negotiate(None, None, unlisted=UNLISTED) == "RS256"
 
 
 def test_negotiation_of_a_shared_secret() -> None:
     key = parse_shared_secret(SECRET)
-    assert key.negotiate(None, None) == "HS256"
-    assert key.negotiate(("HS512", "RS256"), None) == "HS512"
-
-
-# A provider's keys.
-
-
-def select(keys: KeySet, *, kid: str | None = None, alg: str = "ES256") -> dict[str, Any]:
-    return dict(keys.select(kid=kid, alg=alg).as_dict(private=False))
-
-
-def test_the_keys_of_rfc_7517_appendix_a_1() -> None:
-    """Its EC key is for encryption, so that one key is left."""
-    keys = KeySet.parse(
-        {
-            "keys": [
-                {
-                    "kty": "EC",
-                    "crv": "P-256",
-                    "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
-                    "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM",
-                    "use": "enc",
-                    "kid": "1",
-                },
-                public(RSA_JWK, alg="RS256", kid="2011-04-29"),
-            ]
-        }
-    )
-    assert len(keys) == 1
-    assert select(keys, kid="2011-04-29", alg="RS256")["n"] == RSA_JWK["n"]
-
-
-def test_a_key_by_its_kid() -> None:
-    keys = key_set({**EC_JWK, "kid": "a"}, {**P384_JWK, "kid": "b"}, RSA_JWK)
-    assert len(keys) == 3
-    assert select(keys, kid="a")["x"] == EC_JWK["x"]
-    assert select(keys, kid="b", alg="ES384")["x"] == P384_JWK["x"]
-    assert select(keys, alg="ES384")["x"] == P384_JWK["x"]
-    assert select(keys, alg="PS512")["n"] == RSA_JWK["n"]
-
-
-@pytest.mark.parametrize("kid", ["c", "A", "", "a ", RSA_KID])
-def test_no_key_by_that_kid(kid: str) -> None:
-    keys = key_set({**EC_JWK, "kid": "a"}, RSA_JWK)
-    with refused(TokenRejected, "token_key", f"no key for kid={kid!r} alg=ES256"):
-        select(keys, kid=kid)
-    with refused(TokenRejected, "token_key", f"no key for kid={kid!r} alg=RS256"):
-        select(keys, kid=kid, alg="RS256")
-
-
-def test_no_key_in_an_empty_set() -> None:
-    keys = KeySet.parse({"keys": []})
-    assert len(keys) == 0
-    with refused(TokenRejected, "token_key", f"no key for kid='{'k' * 79} alg=ES256"):
-        select(keys, kid="k" * 100)
-
-
-def test_two_keys_that_fit_are_one_too_many() -> None:
-    other = {**public(EC_JWK), "x": P521_JWK["x"]}
-    assert len(key_set(other)) == 0
-    second = parse_signing_keys(pem(ec.generate_private_key(ec.SECP256R1())))[0].public_jwk
-    keys = key_set({**EC_JWK, "kid": "1"}, {**second, "kid": "2"})
-    assert select(keys, kid="2")["x"] == second["x"]
-    with refused(TokenRejected, "token_key", "2 keys for kid=None alg=ES256"):
-        select(keys)
-    keys = key_set({**EC_JWK, "kid": "1"}, {**second, "kid": "1"})
-    with refused(TokenRejected, "token_key", "2 keys for kid='1' alg=ES256"):
-        select(keys, kid="1")
-
-
-def test_keys_of_one_kid_and_several_types() -> None:
-    """RFC 7517 section 4.5 allows it."""
-    keys = key_set(*({**jwk, "kid": "1"} for jwk in (EC_JWK, P384_JWK, RSA_JWK, OKP_JWK)))
-    assert select(keys, kid="1", alg="ES384")["x"] == P384_JWK["x"]
-    assert select(keys, kid="1", alg="EdDSA")["x"] == OKP_JWK["x"]
-    assert select(keys, kid="1", alg="Ed25519")["x"] == OKP_JWK["x"]
-
-
-@pytest.mark.parametrize("jwk", [RSA_JWK, EC_JWK, P384_JWK, P521_JWK, OKP_JWK])
-def test_a_key_fits_its_own_algorithms_alone(jwk: dict[str, Any]) -> None:
-    keys = key_set(jwk)
-    for alg in ALGORITHMS:
-        if JWK_FOR.get(alg) is jwk:
-            assert select(keys, alg=alg)["kty"] == jwk["kty"]
-        else:
-            with refused(TokenRejected, "token_key", f"no key for kid=None alg={alg}"):
-                select(keys, alg=alg)
-
-
-def test_a_key_with_an_alg_is_for_that_alone() -> None:
-    keys = KeySet.parse({"keys": [public(RSA_JWK, alg="RS256", kid="1")]})
-    assert select(keys, alg="RS256")
-    with refused(TokenRejected, "token_key", "no key for kid=None alg=PS256"):
-        select(keys, alg="PS256")
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        {"use": "sig"},
-        {"key_ops": ["verify"]},
-        {"key_ops": ["sign", "verify"]},
-        {"use": "sig", "key_ops": ["verify"], "alg": "ES256", "kid": "1"},
-        {"x5c": ["MIIB"], "foo": {"bar": None}},
-        # private members of a careless provider are not even looked at
-        {"d": "?"},
-        {"d": P384_JWK["d"], "p": 1, "q": 2, "dp": 3, "dq": 4, "qi": 5},
-    ],
-)
-def test_members_that_a_verification_key_may_have(members: dict[str, Any]) -> None:
-    keys = KeySet.parse({"keys": [{**public(EC_JWK), **members}]})
-    key = keys.select(kid=members.get("kid"), alg="ES256")
-    assert not key.is_private
-    assert not {"d", "p", "q", "dp", "dq", "qi"}.intersection(key.dict_value)
-
-
-SKIPPED = [
-    *({"use": use} for use in ("enc", "", "SIG", 1, ["sig"], {})),
-    *({"key_ops": ops} for ops in (["sign"], [], "verify", "xverifyx", 1, True, 1.5, None)),
-    *({"key_ops": ops} for ops in ({"verify": 1}, [["verify"]], ["verify", "fly"], ["verify", 1])),
-    {"use": "sig", "key_ops": ["verify", "encrypt"]},
-    *({"kty": kty} for kty in ("oct", "RSA", "OKP", "ec", None, 1, ["EC"], {})),
-    *({"crv": crv} for crv in ("P-384", "p-256", "Ed25519", "", None, 1, ["P-256"])),
-    *({"x": x} for x in ("", "AA", "=", "é", "\ud800", None, 1, [], P384_JWK["x"], EC_JWK["y"])),
-    *({"alg": alg} for alg in (None, 1, ["ES256"], {})),
-    *({"kid": kid} for kid in (None, 1, ["1"], {})),
-    *({"x5c": x5c} for x5c in (1, "MIIB", [1])),
-]
-
-
-@pytest.mark.parametrize("members", SKIPPED, ids=repr)
-def test_a_key_that_cannot_be_used_is_skipped(members: dict[str, Any]) -> None:
-    spoilt = {**public(EC_JWK), **members}
-    keys = KeySet.parse({"keys": [spoilt, public(EC_JWK, kid="good"), spoilt]})
-    assert len(keys) == 1
-    assert select(keys, kid="good")["x"] == EC_JWK["x"]
-
-
-@pytest.mark.parametrize("item", [None, 1, "x", [], [public(EC_JWK)], True, {}])
-def test_an_item_that_is_no_key_is_skipped(item: object) -> None:
-    assert len(KeySet.parse({"keys": [item, public(EC_JWK)]})) == 1
-
-
-def test_a_symmetric_key_is_never_taken() -> None:
-    oct_jwk = {"kty": "oct", "k": b64encode(SECRET.encode()), "alg": "HS256"}
-    assert len(KeySet.parse({"keys": [oct_jwk]})) == 0
-
-
-@pytest.mark.parametrize(
-    ("bits", "taken"),
-    [
-        (MIN_RSA_BITS, True),
-        (MIN_RSA_BITS - 1, False),
-        (MAX_RSA_BITS, True),
-        (MAX_RSA_BITS + 1, False),
-        (512, False),
-        (2**16, False),
-    ],
-)
-def test_rsa_keys_are_neither_weak_nor_absurd(bits: int, taken: bool) -> None:
-    assert (MIN_RSA_BITS, MAX_RSA_BITS) == (2048, 8192)
-    assert len(KeySet.parse({"keys": [rsa_jwk(bits)]})) == taken
-
-
-@pytest.mark.parametrize(
-    "members",
-    [
-        *({"n": n} for n in (None, 1, "", "A", "é", [], f"{RSA_JWK['n']}=")),
-        *({"e": e} for e in (None, 1, "", "AQ", "Ag", "A", "=", [])),  # 1 and 2 are no exponents
-    ],
-)
-def test_rsa_keys_of_wrong_numbers_are_skipped(members: dict[str, Any]) -> None:
-    assert len(KeySet.parse({"keys": [{**public(RSA_JWK), **members}]})) == 0
-
-
-@pytest.mark.parametrize("exponent", [3, 65537, 2**64 + 1, 2**2000 + 1])
-def test_odd_rsa_numbers_make_no_signature_hold(exponent: int) -> None:
-    encoded = b64encode(exponent.to_bytes((exponent.bit_length() + 7) // 8, "big"))
-    keys = KeySet.parse({"keys": [rsa_jwk(2048, e=encoded)]})
-    for alg in ("RS256", "PS256"):
-        for signature in (b"", b"\1", b"\1" * 256, b"\xff" * 256, bytes(256)):
-            try:
-                key = keys.select(kid=None, alg=alg)
-            except TokenRejected:
-                continue
-            assert not JWSRegistry.algorithms[alg].verify(b"x", signature, key)
-
-
-@pytest.mark.parametrize(
-    "document", [{}, {"keys": None}, {"keys": {}}, {"keys": "x"}, {"Keys": []}]
-)
-def test_a_document_that_is_no_key_set(document: dict[str, Any]) -> None:
-    with invalid("the JWK Set has no list of keys"):
-        KeySet.parse(document)
-
-
-def test_as_many_keys_and_no_more() -> None:
-    keys = [public(EC_JWK, kid=str(number)) for number in range(MAX_KEYS)]
-    assert MAX_KEYS == 50
-    assert len(KeySet.parse({"keys": keys})) == 50
-    with invalid("the JWK Set has more than 50 keys"):
-        KeySet.parse({"keys": [*keys, {}]})
-
-
-def test_no_key_is_printed() -> None:
-    assert "key=" not in repr(key_set(EC_JWK)).replace("_keys=", "")
-
-
-@bounded
-@given(
-    st.lists(
-        st.sampled_from([EC_JWK, RSA_JWK, OKP_JWK])
-        .map(public)
-        .flatmap(
-            lambda jwk: documents(
-                jwk | {"kid": "1", "use": "sig", "key_ops": ["verify"], "alg": "x"}
-            )
-        ),
-        max_size=3,
-    )
-)
-def test_a_key_set_of_a_stranger_has_one_error(jwks: list[dict[str, Any]]) -> None:
-    keys = KeySet.parse({"keys": jwks})
-    for alg in ALGORITHMS:
-        try:
-            key = keys.select(kid=None, alg=alg)
-        except TokenRejected as error:
-            assert error.code == "token_key"
-            continue
-        assert not JWSRegistry.algorithms[alg].verify(b"x", b"\1" * 64, key)
-
-
-@bounded
-@given(documents({"keys": [public(EC_JWK)]}))
-def test_a_document_of_a_stranger_has_one_error(document: dict[str, Any]) -> None:
-    try:
-        KeySet.parse(document)
-    except ValueError:
-        assert not isinstance(document.get("keys"), list)
+    assert key.negotiate(None, None, unlisted=UNLISTED) == "HS256"
+    assert key.negotiate(("HS512", "RS256"), None, unlisted=UNLISTED) == "HS512"

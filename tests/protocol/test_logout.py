@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -8,31 +9,31 @@ import pytest
 from hypothesis import given
 
 from flask_parjar.errors import TokenRejected
-from flask_parjar.protocol.client import ClientConfig
 from flask_parjar.protocol.encoding import b64encode
 from flask_parjar.protocol.id_token import MAX_SUBJECT
 from flask_parjar.protocol.identity import Identity
 from flask_parjar.protocol.logout import (
     MAX_IDENTIFIER,
-    MAX_NOTICE_AGE,
+    MAX_LOGOUT_TOKEN_AGE,
     LogoutToken,
     end_session_url,
 )
 from tests.protocol.examples import (
     CLIENT_ID,
     EC_JWK,
+    ENDPOINTS,
     ISSUER,
     NOW,
     OKP_JWK,
     SKEW,
     encode_json,
     key_set,
-    make_client,
-    make_metadata,
+    make_agreement,
+    make_opener,
     make_token,
-    refused,
 )
-from tests.protocol.strangers import bounded, documents
+from tests.support.errors import refused
+from tests.support.untrusted import bounded, documents
 
 IDENTITY = Identity(issuer=ISSUER, subject="auth0|ada&x", provider="default")
 BACK = "https://client.example.org/bye?a=1&b=ü"
@@ -41,10 +42,9 @@ ID_TOKEN = "eyJh.eyJp.c2ln"
 # The provider's logout URL.
 
 
-def logout_url(endpoint: str | None, id_token: str | None = None) -> str | None:
+def logout_url(endpoint: str | None, id_token: str = "") -> str | None:
     return end_session_url(
-        make_metadata(end_session_endpoint=endpoint),
-        make_client(),
+        make_agreement(endpoints=replace(ENDPOINTS, end_session=endpoint)),
         IDENTITY,
         id_token=id_token,
         post_logout_redirect_uri=BACK,
@@ -58,13 +58,12 @@ def logout_url(endpoint: str | None, id_token: str | None = None) -> str | None:
 @pytest.mark.parametrize(
     ("id_token", "hint"),
     [
-        (None, "logout_hint=auth0%7Cada%26x"),
         ("", "logout_hint=auth0%7Cada%26x"),
         (ID_TOKEN, f"id_token_hint={ID_TOKEN}"),
     ],
 )
 def test_the_url_of_the_providers_logout(
-    endpoint: str, start: str, id_token: str | None, hint: str
+    endpoint: str, start: str, id_token: str, hint: str
 ) -> None:
     url, _, state = str(logout_url(endpoint, id_token)).rpartition("=")
     assert url == (
@@ -88,7 +87,6 @@ def test_a_provider_without_one() -> None:
 # The logout token: OpenID Connect Back-Channel Logout 1.0 section 2.4.
 
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-CLIENT = make_client(clock_skew=SKEW)
 KEYS = key_set({**EC_JWK, "kid": "1e9gdk7"}, OKP_JWK)
 HEADER = {"alg": "ES256", "kid": "1e9gdk7", "typ": "logout+jwt"}
 CLAIMS = {
@@ -103,23 +101,27 @@ CLAIMS = {
 }
 
 
-def prove(token: str, client: ClientConfig = CLIENT) -> LogoutToken:
-    return LogoutToken.verify(token, keys=KEYS, algs=("ES256", "EdDSA"), client=client, now=NOW)
+def prove(token: str, clock_skew: int = SKEW) -> LogoutToken:
+    return LogoutToken.verify(token, opener=make_opener(KEYS, clock_skew=clock_skew), now=NOW)
 
 
 def verify(
     *without: str,
     header: dict[str, Any] = HEADER,
-    client: ClientConfig = CLIENT,
+    clock_skew: int = SKEW,
     **claims: Any,
 ) -> LogoutToken:
     given_claims = {n: value for n, value in (CLAIMS | claims).items() if n not in without}
-    return prove(make_token(header, given_claims, alg=header["alg"]), client)
+    return prove(make_token(header, given_claims, alg=header["alg"]), clock_skew)
 
 
 def test_the_logout_token_of_the_specification() -> None:
     assert verify() == LogoutToken(
-        jti="bWJq", subject="248289761001", sid="08a5019c-17e1-4977-8f42-65a12843ea02"
+        alg=HEADER["alg"],
+        jti="bWJq",
+        issued_at=CLAIMS["iat"],
+        subject="248289761001",
+        sid="08a5019c-17e1-4977-8f42-65a12843ea02",
     )
 
 
@@ -140,7 +142,7 @@ def test_the_typ_of_a_logout_token(typ: str) -> None:
 
 
 def test_typ_may_be_absent() -> None:
-    assert verify(header={"alg": "EdDSA"}) == verify()
+    assert verify(header={"alg": "EdDSA"}) == replace(verify(), alg="EdDSA")
 
 
 @pytest.mark.parametrize(
@@ -179,83 +181,60 @@ def test_claims_that_were_changed() -> None:
 def test_a_key_that_the_provider_does_not_publish() -> None:
     with pytest.raises(TokenRejected) as caught:
         verify(header=HEADER | {"kid": "another"})
-    assert caught.value.code == "token_key"  # the code by which newer keys are looked for
+    assert caught.value.error_code == "token_key"  # the code by which newer keys are looked for
 
 
-@pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c", "....", "é.é.é", "x" * 40_000])
-def test_what_is_no_token(token: str) -> None:
+@pytest.mark.parametrize("token", ["", "a", "a.b", "a.b.c", "...", "é.é.é", "x" * 40_000])
+def test_text_that_is_no_token(token: str) -> None:
     with pytest.raises(TokenRejected) as caught:
         prove(token)
-    assert caught.value.code == "token_malformed"
-
-
-# iss, aud
-
-
-@pytest.mark.parametrize("iss", [f"{ISSUER}/", "https://evil.example", "", None, [ISSUER]])
-def test_iss_of_another(iss: object) -> None:
-    with refused(TokenRejected, "token_issuer", f"expected {ISSUER!r}, found {str(iss)!r}"):
-        verify(iss=iss)
-
-
-def test_iss_and_aud_are_demanded() -> None:
-    with refused(TokenRejected, "token_issuer", f"expected {ISSUER!r}, found 'None'"):
-        verify("iss")
-    with refused(TokenRejected, "token_audience", "aud is not a string or a list of strings"):
-        verify("aud")
-
-
-def test_aud_is_this_client() -> None:
-    assert verify(aud=[CLIENT_ID]) == verify()
-    with refused(TokenRejected, "token_audience", "aud=['another']"):
-        verify(aud="another")
-    with refused(TokenRejected, "token_audience", "untrusted audiences: ['another']"):
-        verify(aud=[CLIENT_ID, "another"])
+    assert caught.value.error_code == "token_malformed"
 
 
 # iat, exp
 
 
 def test_iat_is_demanded() -> None:
-    detail = "iat is missing, or iat or exp is not a number"
-    with refused(TokenRejected, "token_claim", detail):
+    with refused(TokenRejected, "token_claim", "iat"):
         verify("iat")
     for iat in (None, str(NOW), True, [], {}, 10**15):
-        with refused(TokenRejected, "token_claim", detail):
+        with refused(TokenRejected, "token_claim", "iat"):
             verify(iat=iat)
 
 
 def test_iat_to_come() -> None:
     assert verify(iat=NOW + SKEW)
-    with refused(TokenRejected, "token_from_the_future", f"{SKEW + 1} s ahead of our clock"):
+    with refused(TokenRejected, "token_from_the_future", f"{SKEW + 1} s"):
         verify(iat=NOW + SKEW + 1)
-    with refused(TokenRejected, "token_from_the_future", "1 s ahead of our clock"):
-        verify(iat=NOW + 1, client=make_client(clock_skew=0))
+    with refused(TokenRejected, "token_from_the_future", "1 s"):
+        verify(iat=NOW + 1, clock_skew=0)
+    with refused(TokenRejected, "token_from_the_future", f"{NOW} s"):
+        verify(iat=2 * NOW)
 
 
 def test_iat_of_long_ago() -> None:
-    assert MAX_NOTICE_AGE == 300
-    oldest = NOW - SKEW - MAX_NOTICE_AGE
+    assert MAX_LOGOUT_TOKEN_AGE == 300
+    oldest = NOW - SKEW - MAX_LOGOUT_TOKEN_AGE
     assert verify(iat=oldest)
-    with refused(TokenRejected, "token_too_old", "iat is 361 s before our clock"):
+    with refused(TokenRejected, "token_too_old", "iat", "361 s"):
         verify(iat=oldest - 1)
-    with refused(TokenRejected, "token_too_old", "iat is 301 s before our clock"):
-        verify(iat=NOW - 301, client=make_client(clock_skew=0))
+    with refused(TokenRejected, "token_too_old", "iat", "301 s"):
+        verify(iat=NOW - 301, clock_skew=0)
 
 
 def test_exp_is_optional_and_counts_where_it_is_there() -> None:
-    assert verify("exp") == verify()
-    assert verify("exp", client=make_client(clock_skew=0)) == verify()
+    assert verify("exp") == verify(exp=None) == verify()
+    assert verify("exp", clock_skew=0) == verify()
     assert verify(exp=NOW - SKEW + 1) == verify()
-    with refused(TokenRejected, "token_expired", f"exp is {SKEW} s before our clock"):
+    with refused(TokenRejected, "token_expired", "exp", f"{SKEW} s"):
         verify(exp=NOW - SKEW)
-    with refused(TokenRejected, "token_expired", "exp is 0 s before our clock"):
-        verify(exp=NOW, client=make_client(clock_skew=0))
+    with refused(TokenRejected, "token_expired", "exp", "0 s"):
+        verify(exp=NOW, clock_skew=0)
 
 
-@pytest.mark.parametrize("exp", [None, str(NOW + 120), True, [], {}, 10**15])
+@pytest.mark.parametrize("exp", [str(NOW + 120), True, [], {}, 10**15])
 def test_exp_is_a_number(exp: object) -> None:
-    with refused(TokenRejected, "token_claim", "iat is missing, or iat or exp is not a number"):
+    with refused(TokenRejected, "token_claim", "exp"):
         verify(exp=exp)
 
 
@@ -279,12 +258,12 @@ def test_exp_is_a_number(exp: object) -> None:
     ],
 )
 def test_events_says_that_this_is_a_logout(events: object) -> None:
-    with refused(TokenRejected, "token_kind", "events does not say that this is a logout"):
+    with refused(TokenRejected, "token_kind", "events"):
         verify(events=events)
 
 
 def test_events_is_demanded() -> None:
-    with refused(TokenRejected, "token_kind", "events does not say that this is a logout"):
+    with refused(TokenRejected, "token_kind", "events"):
         verify("events")
 
 
@@ -294,7 +273,7 @@ def test_events_may_say_more() -> None:
 
 @pytest.mark.parametrize("nonce", ["x", "", None, 0])
 def test_a_logout_token_has_no_nonce(nonce: object) -> None:
-    with refused(TokenRejected, "token_kind", "a logout token has no nonce"):
+    with refused(TokenRejected, "token_kind", "nonce"):
         verify(nonce=nonce)
 
 
@@ -306,37 +285,36 @@ def test_a_logout_token_has_no_nonce(nonce: object) -> None:
 )
 def test_an_identifier_is_a_string_of_some_length(name: str, at_most: int) -> None:
     assert at_most == 255
-    assert verify(**{name: "x" * at_most})
+    assert verify(**{name: "x"}) and verify(**{name: "x" * at_most})
     for value in ("", "x" * (at_most + 1), 5, True, [], ["x"], {}):
-        detail = f"{name} is empty, too long, or not a string"
-        with refused(TokenRejected, "token_claim", detail):
+        with refused(TokenRejected, "token_claim", name):
             verify(**{name: value})
 
 
-def test_somebody_must_be_meant() -> None:
+def test_a_logout_token_names_a_subject_or_a_session() -> None:
     for claims in ({"sub": None, "sid": None}, {"sub": None}):
-        with refused(TokenRejected, "token_claim", "neither sub nor sid"):
+        with refused(TokenRejected, "token_claim", "sub", "sid"):
             verify("sid", **claims)
-    with refused(TokenRejected, "token_claim", "neither sub nor sid"):
+    with refused(TokenRejected, "token_claim", "sub", "sid"):
         verify("sub", "sid")
 
 
 def test_jti_is_demanded() -> None:
-    with refused(TokenRejected, "token_claim", "jti is missing"):
+    with refused(TokenRejected, "token_claim", "jti"):
         verify("jti")
-    with refused(TokenRejected, "token_claim", "jti is missing"):
+    with refused(TokenRejected, "token_claim", "jti"):
         verify(jti=None)
 
 
 # All of it.
 
 
-def test_an_id_token_never_passes_for_a_notice() -> None:
+def test_an_id_token_is_never_accepted_as_a_logout_token() -> None:
     """Without a typ, as most providers send it, events and nonce tell them apart."""
     claims = {name: value for name, value in CLAIMS.items() if name != "events"}
     for header in ({"alg": "EdDSA"}, HEADER | {"typ": "JWT"}):
         token = make_token(header, claims | {"nonce": "x"}, alg=str(header["alg"]))
-        with refused(TokenRejected, "token_kind", "events does not say that this is a logout"):
+        with refused(TokenRejected, "token_kind", "events"):
             prove(token)
 
 
@@ -351,19 +329,18 @@ def test_a_token_wrong_in_everything_fails_by_the_first_check() -> None:
         "sid": "",
         "jti": "",
     }
-    for name, detail in [
-        ("iss", f"expected {ISSUER!r}, found 'x'"),
-        ("aud", "aud=['x']"),
-        ("exp", f"exp is {NOW} s before our clock"),
-        ("events", "events does not say that this is a logout"),
-        ("nonce", "a logout token has no nonce"),
-        ("sub", "sub is empty, too long, or not a string"),
-        ("sid", "sid is empty, too long, or not a string"),
-        ("jti", "jti is empty, too long, or not a string"),
+    for name, code, value in [
+        ("iss", "token_issuer", ISSUER),
+        ("aud", "token_audience", "aud=['x']"),
+        ("exp", "token_expired", f"{NOW} s"),
+        ("events", "token_kind", "events"),
+        ("nonce", "token_kind", "nonce"),
+        ("sub", "token_claim", "sub"),
+        ("sid", "token_claim", "sid"),
+        ("jti", "token_claim", "jti"),
     ]:
-        with pytest.raises(TokenRejected) as caught:
+        with refused(TokenRejected, code, value):
             verify(**wrong)
-        assert caught.value.detail == detail
         del wrong[name]
     assert verify(**wrong)
 
@@ -372,9 +349,9 @@ def test_a_token_wrong_in_everything_fails_by_the_first_check() -> None:
 @given(documents(CLAIMS))
 def test_claims_of_a_hostile_provider_have_one_error(claims: dict[str, Any]) -> None:
     try:
-        notice = prove(make_token(HEADER, json.dumps(claims).encode()))
+        logout_token = prove(make_token(HEADER, json.dumps(claims).encode()))
     except TokenRejected:
         return
-    assert notice.subject is not None or notice.sid is not None
-    assert 0 < len(notice.jti) <= MAX_IDENTIFIER
+    assert logout_token.subject is not None or logout_token.sid is not None
+    assert 0 < len(logout_token.jti) <= MAX_IDENTIFIER
     assert "nonce" not in claims

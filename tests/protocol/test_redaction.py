@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 
 from flask_parjar.protocol.redaction import cut_short, redact_claims, redact_message
-from tests.protocol.strangers import bounded, json_values
+from tests.support.untrusted import bounded, json_values
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UifQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB"
 CUT_JWT = "eyJhbGci… (68 characters)"
@@ -37,7 +37,7 @@ SHOWN = [
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_what_is_no_secret_is_shown(name: str) -> None:
+def test_a_value_that_is_no_secret_is_shown(name: str) -> None:
     assert redact_message({name: JWT}) == {name: JWT}
     assert redact_message({"in": [{name: JWT}]}) == {"in": [{name: JWT}]}
 
@@ -55,7 +55,7 @@ def test_whatever_else_is_a_string_is_cut(name: str) -> None:
     assert redact_message({name: "hunter2"}) == {name: "… (7 characters)"}
 
 
-def test_what_is_no_text_stays() -> None:
+def test_a_value_that_is_no_text_stays() -> None:
     plain = {"a": 5, "b": True, "c": None, "d": 1.5, "e": [], "f": {}}
     assert redact_message(plain) == plain
 
@@ -100,7 +100,7 @@ BOUND = [
 
 
 @pytest.mark.parametrize("name", BOUND)
-def test_what_binds_claims_to_one_login_is_cut(name: str) -> None:
+def test_claims_that_bind_a_token_to_one_login_are_cut(name: str) -> None:
     assert redact_claims({name: JWT, "iss": JWT}) == {name: CUT_JWT, "iss": JWT}
     assert redact_claims({name: 12345}) == {name: "… (5 characters)"}
 

@@ -15,8 +15,8 @@ from flask_parjar.protocol.urls import (
     is_loopback,
     parse_return_path,
 )
-from tests.protocol.examples import invalid
-from tests.protocol.strangers import bounded
+from tests.support.errors import invalid
+from tests.support.untrusted import bounded
 
 # A provider's endpoints.
 
@@ -44,7 +44,7 @@ def test_a_good_endpoint(url: str) -> None:
 
 @pytest.mark.parametrize("url", [None, 5, b"https://op.example", ["https://op.example"], "", True])
 def test_no_url_at_all(url: object) -> None:
-    with invalid("not a URL"):
+    with invalid():
         check_endpoint(url, allow_http=True)
 
 
@@ -52,7 +52,7 @@ def test_a_url_is_so_long_and_no_longer() -> None:
     assert MAX_URL_LENGTH == 2048
     url = "https://op.example/".ljust(MAX_URL_LENGTH, "x")
     assert check_endpoint(url, allow_http=False) == url
-    with invalid("not a URL"):
+    with invalid():
         check_endpoint(url + "x", allow_http=False)
 
 
@@ -65,7 +65,7 @@ def test_a_url_is_so_long_and_no_longer() -> None:
     "url", ["{}https://op.example/x", "https://op{}.example/x", "https://a/{}"]
 )
 def test_a_character_that_no_url_has(url: str, character: str) -> None:
-    with invalid("it holds a character that no URL has"):
+    with invalid():
         check_endpoint(url.format(character), allow_http=True)
 
 
@@ -73,8 +73,35 @@ def test_a_character_that_no_url_has(url: str, character: str) -> None:
     "url", ["https://op.example:x/", "https://op.example:65536/", "https://op.example:-1/"]
 )
 def test_a_port_that_cannot_be_read(url: str) -> None:
-    with invalid("its host or port cannot be read"):
+    with invalid():
         check_endpoint(url, allow_http=True)
+
+
+def test_where_plain_http_depends_on_the_issuer_that_is_named() -> None:
+    with pytest.raises(ValueError) as caught:
+        check_endpoint("http://127.0.0.1/", allow_http=False, allow_loopback=False)
+    assert "issuer" in str(caught.value)
+    with pytest.raises(ValueError) as caught:
+        check_endpoint("http://op.example/", allow_http=False)
+    assert "issuer" not in str(caught.value)
+
+
+@pytest.mark.parametrize("label", ["a" * 63, "xn--" + "a" * 59, "1", "a_b", "-"])
+def test_a_label_of_a_host(label: str) -> None:
+    for host in (label, f"{label}.example", f"op.{label}.", f"{label}.{label}"):
+        url = f"https://{host}/"
+        assert check_endpoint(url, allow_http=False) == url
+
+
+@pytest.mark.parametrize(
+    "host", ["op..example", ".example", ".", "op.example..", "a" * 64, f"op.{'a' * 64}.example"]
+)
+def test_a_label_that_cannot_be_looked_up(host: str) -> None:
+    """RFC 1035 section 2.3.4: a label has 1 to 63 characters."""
+    with invalid("host"):
+        check_endpoint(f"https://{host}/", allow_http=True)
+    with invalid():
+        check_endpoint(f"http://user@{host}:80/", allow_http=True)
 
 
 def test_a_host_that_cannot_be_read() -> None:
@@ -93,7 +120,7 @@ def test_a_host_that_cannot_be_read() -> None:
     ],
 )
 def test_no_https_url(url: str) -> None:
-    with invalid("not an https:// URL"):
+    with invalid():
         check_endpoint(url, allow_http=True)
 
 
@@ -106,7 +133,7 @@ def test_no_https_url(url: str) -> None:
     ],
 )
 def test_plain_http(url: str) -> None:
-    with invalid("plain http is accepted on loopback only"):
+    with invalid():
         check_endpoint(url, allow_http=False)
     if "@" not in url:
         assert check_endpoint(url, allow_http=True) == url
@@ -115,19 +142,19 @@ def test_plain_http(url: str) -> None:
 @pytest.mark.parametrize("user", ["ada@", "ada:x@", ":x@", "@", ":@", "a@b@", "%40@"])
 def test_a_user_name_or_password(user: str) -> None:
     for scheme in ("https", "http"):
-        with invalid("it holds a user name or a password"):
+        with invalid():
             check_endpoint(f"{scheme}://{user}localhost/x", allow_http=False)
 
 
 @pytest.mark.parametrize("fragment", ["#", "#x", "?x#y"])
 def test_a_fragment(fragment: str) -> None:
-    with invalid("it holds a fragment"):
+    with invalid():
         check_endpoint(f"https://op.example/x{fragment}", allow_http=False)
 
 
 @bounded
 @given(st.text() | st.text("htps:/[]@#?.%\\019a ", max_size=30).map("https://".__add__))
-def test_a_url_of_a_stranger_has_one_error(url: str) -> None:
+def test_any_url_is_read_or_has_one_error(url: str) -> None:
     try:
         checked = check_endpoint(url, allow_http=False)
     except ValueError:
@@ -254,7 +281,7 @@ def test_a_return_path_is_so_long_and_no_longer() -> None:
 
 
 @pytest.mark.parametrize("value", [None, "", 5, True, b"/me", ["/me"], {"/me": 1}, ("/me",)])
-def test_what_is_no_path(value: object) -> None:
+def test_text_that_is_no_path(value: object) -> None:
     assert parse_return_path(value) is None
 
 
@@ -320,7 +347,7 @@ def test_a_lead_that_may_leave_the_site(lead: str) -> None:
     assert parse_return_path(f"{lead}evil.example") is None
 
 
-def test_no_hostile_return_path_is_taken() -> None:
+def test_no_hostile_return_path_is_accepted() -> None:
     paths = hostile_paths()
     assert len(paths) > 4000
     assert [path for path in paths if parse_return_path(path) is not None] == []
@@ -353,7 +380,7 @@ def test_encoded_controls_are_refused_and_their_neighbours_are_not(layers: int) 
         assert (parse_return_path(path) is None) == (code < 0xA0), path
 
 
-def test_a_third_layer_is_nobodys() -> None:
+def test_a_third_layer_of_encoding_is_not_decoded() -> None:
     assert parse_return_path("/%25252f/x") == "/%25252f/x"
 
 
@@ -366,7 +393,7 @@ _LETTERS = st.sampled_from(
 @given(
     st.text() | st.lists(_LETTERS, max_size=20).map("".join) | st.text("/\\.%25fcFC\t", max_size=12)
 )
-def test_whatever_is_taken_stays_on_the_site(text: str) -> None:
+def test_every_accepted_path_stays_on_the_site(text: str) -> None:
     for value in (text, f"/{text}"):
         path = parse_return_path(value)
         assert path in (None, value)

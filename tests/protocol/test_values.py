@@ -23,7 +23,7 @@ VALUES = [
 ]
 
 #: One field each, and no way to mistake it.
-BY_POSITION = {"KeySet", "ResponseParameters"}
+BY_POSITION = {"BearerToken", "KeySet", "ResponseParameters"}
 
 
 def test_there_are_some() -> None:

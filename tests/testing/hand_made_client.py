@@ -17,7 +17,7 @@ import requests
 from joserfc.jwk import ECKey, Key, OctKey, OKPKey, RSAKey, import_key
 from joserfc.jws import JWSRegistry
 
-from flask_parjar.testing import DevProvider, WSGIAdapter
+from flask_parjar.testing import ClientMetadata, DevProvider, WSGIAdapter
 
 NOW = 1_800_000_000
 CALLBACK = "https://site.example/callback"
@@ -72,12 +72,14 @@ class HandMadeClient:
         if "jwks_uri" not in registration:
             registration.setdefault("jwks", {"keys": [self.key.as_dict(private=False)]})
         provider.register(
-            client_id=client_id,
-            redirect_uris=[CALLBACK],
-            post_logout_redirect_uris=[HOME],
-            client_secret=SECRET if method.startswith("client_secret") else None,
-            token_endpoint_auth_method=method,
-            **{"scope": "reports:read", "client_name": "The site", **registration},
+            ClientMetadata(
+                client_id=client_id,
+                redirect_uris=[CALLBACK],
+                post_logout_redirect_uris=[HOME],
+                client_secret=SECRET if method.startswith("client_secret") else None,
+                token_endpoint_auth_method=method,
+                **{"scope": "reports:read", "client_name": "The site", **registration},
+            )
         )
 
     def endpoint(self, name: str) -> str:
@@ -102,6 +104,11 @@ class HandMadeClient:
             "code_challenge_method": "S256",
         }
         return bent(good, changes)
+
+    def parameters(self, **changes: Any) -> dict[str, str]:
+        """Those of an unsigned request."""
+        of_a_jwt = dict.fromkeys(("iss", "aud", "iat", "nbf", "exp", "jti"), GONE)
+        return self.claims(**of_a_jwt, **changes)
 
     def header(self, **changes: Any) -> dict[str, Any]:
         good = {"typ": "oauth-authz-req+jwt", "alg": self.alg, "kid": self.key.kid}
@@ -154,6 +161,9 @@ class HandMadeClient:
         form = {"request": self.request() if request is None else request}
         return self.post("pushed_authorization_request_endpoint", form, **changes)
 
+    def push_unsigned(self, **changes: Any) -> requests.Response:
+        return self.post("pushed_authorization_request_endpoint", self.parameters(), **changes)
+
     def start(self, **claims: Any) -> str:
         """Push; give the URL for the browser."""
         pushed = self.push(self.request(**claims))
@@ -163,6 +173,15 @@ class HandMadeClient:
     def url(self, **parameters: str) -> str:
         query = bent({"client_id": self.client_id}, parameters)
         return f"{self.endpoint('authorization_endpoint')}?{urlencode(query)}"
+
+    def by_value(self, request: str | None = None, **changes: Any) -> str:
+        """The URL for the browser with a request object in it."""
+        beside = {"response_type": "code", "scope": "openid"}
+        return self.url(**{**beside, "request": request or self.request(), **changes})
+
+    def plain(self, **changes: Any) -> str:
+        """The URL for the browser with the parameters in it."""
+        return self.url(**self.parameters(**changes))
 
     def code(self, person: str = "ada", **claims: Any) -> str:
         """Push, sign in, come back with a code."""

@@ -94,8 +94,8 @@ def test_a_bare_request_without_a_session(echo: Echo) -> None:
         assert answer.raw.read() == b"https://echo.example/||None"
 
 
-def test_a_body_that_is_not_there_whole(http: requests.Session) -> None:
-    with pytest.raises(TypeError, match="there whole"):
+def test_a_body_in_pieces_is_not_sent(http: requests.Session) -> None:
+    with pytest.raises(TypeError):
         http.post("https://echo.example/", data=iter([b"x"]))
 
 

@@ -9,7 +9,7 @@ from urllib.parse import quote_plus
 import pytest
 import requests
 
-from flask_parjar.testing import DevProvider
+from flask_parjar.testing import ClientMetadata, DevProvider
 from tests.testing.conftest import Clock
 from tests.testing.hand_made_client import (
     ASSERTION_TYPE,
@@ -111,7 +111,26 @@ def test_the_audience_of_another_endpoint(client: HandMadeClient) -> None:
     rejected(client.redeem("any", client_assertion=assertion), "aud is")
 
 
-def test_an_assertion_is_taken_once(client: HandMadeClient, clock: Clock) -> None:
+def test_the_one_audience_that_is_demanded(client: HandMadeClient, provider: DevProvider) -> None:
+    provider.demands.assertion_audience = "urn:op"
+    assert client.push(client_assertion=client.assertion(aud="urn:op")).status_code == 201
+    rejected(client.push(), "expected one of urn:op")
+
+
+def test_the_one_typ_that_is_demanded(client: HandMadeClient, provider: DevProvider) -> None:
+    typ = provider.demands.assertion_typ = "client-authentication+jwt"
+    assert client.push(client_assertion=client.assertion(header={"typ": typ})).status_code == 201
+    for other, found in (({}, "None"), ({"typ": "JWT"}, "'JWT'")):
+        rejected(client.push(client_assertion=client.assertion(header=other)), f"typ is {found}")
+
+
+def test_claims_that_are_demanded(client: HandMadeClient, provider: DevProvider) -> None:
+    provider.demands.assertion_claims = ("organisation",)
+    assert client.push(client_assertion=client.assertion(organisation="1")).status_code == 201
+    rejected(client.push(), "organisation is missing")
+
+
+def test_an_assertion_is_accepted_once(client: HandMadeClient, clock: Clock) -> None:
     assertion = client.assertion()
     assert client.push(client_assertion=assertion).status_code == 201
     rejected(client.push(client_assertion=assertion), "this jti was used before")
@@ -142,11 +161,13 @@ def test_a_key_does_not_stand_in_for_a_shared_secret(provider: DevProvider) -> N
 def test_an_hmac_wants_a_secret_as_long_as_the_hash(provider: DevProvider) -> None:
     client = HandMadeClient(provider, method="client_secret_jwt")
     provider.register(
-        client_id=ID,
-        redirect_uris=["https://site.example/callback"],
-        jwks={"keys": [client.key.as_dict(private=False)]},
-        client_secret="x" * 40,
-        token_endpoint_auth_method="client_secret_jwt",
+        ClientMetadata(
+            client_id=ID,
+            redirect_uris=["https://site.example/callback"],
+            jwks={"keys": [client.key.as_dict(private=False)]},
+            client_secret="x" * 40,
+            token_endpoint_auth_method="client_secret_jwt",
+        )
     )
     long_hash = client.assertion(header={"alg": "HS384"})
     rejected(client.push(client_assertion=long_hash), "alg 'HS384' is not one of HS256")

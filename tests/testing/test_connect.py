@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-import requests
 from flask import Flask, jsonify, request
 from werkzeug.test import Client
 
 from flask_parjar import ParJar, current_user, login_required
 from flask_parjar.testing import DevProvider
-from tests.testing.hand_made_client import EC, SECRET
+from tests.testing.hand_made_client import SECRET
 
 OP = "https://op.example"
 
@@ -45,7 +44,7 @@ def provider() -> DevProvider:
 
 
 def test_a_login(provider: DevProvider) -> None:
-    app = make_site(provider.config(PARJAR_SCOPES="openid profile reports:read"))
+    app = make_site(provider.config({"PARJAR_SCOPES": "openid profile reports:read"}))
     provider.connect(app)
     assert log_in(app, provider) == {"sub": "ada", "name": "Ada Lovelace"}
     client = provider.clients["flask-parjar"]
@@ -81,11 +80,13 @@ def test_providers_by_name() -> None:
 def test_what_the_configuration_pins(provider: DevProvider) -> None:
     app = make_site(
         provider.config(
-            PARJAR_CLIENT_SECRET=SECRET,
-            PARJAR_CLIENT_AUTH="client_secret_jwt",
-            PARJAR_REDIRECT_URI="https://site.example/in",
-            PARJAR_POST_LOGOUT_REDIRECT_URI="https://site.example/out",
-            PARJAR_ID_TOKEN_ALGS=["PS256"],
+            {
+                "PARJAR_CLIENT_SECRET": SECRET,
+                "PARJAR_CLIENT_AUTH": "client_secret_jwt",
+                "PARJAR_REDIRECT_URI": "https://site.example/in",
+                "PARJAR_POST_LOGOUT_REDIRECT_URI": "https://site.example/out",
+                "PARJAR_ID_TOKEN_ALGS": ["PS256"],
+            }
         )
     )
     provider.connect(app)
@@ -106,17 +107,38 @@ def test_what_the_configuration_pins(provider: DevProvider) -> None:
 )
 def test_a_secret_without_a_method(provider: DevProvider, offered: Any, method: str) -> None:
     provider.metadata["token_endpoint_auth_methods_supported"] = offered
-    app = make_site(provider.config(PARJAR_CLIENT_SECRET=SECRET))
+    app = make_site(provider.config({"PARJAR_CLIENT_SECRET": SECRET}))
     provider.connect(app)
     assert provider.clients["flask-parjar"].token_endpoint_auth_method == method
 
 
-def test_where_the_app_lives(provider: DevProvider) -> None:
-    app = make_site(provider.config(PARJAR_URL_PREFIX="/auth", PARJAR_AFTER_LOGOUT="/bye"))
+def test_the_urls_of_the_app(provider: DevProvider) -> None:
+    app = make_site(provider.config({"PARJAR_URL_PREFIX": "/auth", "PARJAR_AFTER_LOGOUT": "/bye"}))
     provider.connect(app, base_urls=["http://127.0.0.1:5000/"])
     client = provider.clients["flask-parjar"]
     assert client.redirect_uris == ("http://127.0.0.1:5000/auth/callback",)
     assert client.post_logout_redirect_uris == ("http://127.0.0.1:5000/bye",)
+
+
+@pytest.mark.parametrize("after_logout", ["/", "/bye"])
+def test_an_app_below_a_path_is_left_for_its_own_page(
+    provider: DevProvider, after_logout: str
+) -> None:
+    app = make_site(provider.config({"PARJAR_AFTER_LOGOUT": after_logout}))
+    provider.connect(app, base_urls=["http://localhost/shop"])
+    client = provider.clients["flask-parjar"]
+    assert client.post_logout_redirect_uris == (f"http://localhost/shop{after_logout}",)
+    visitor, browser = Client(app), provider.browser()
+    away = visitor.get("/login", base_url="http://localhost/shop").headers["Location"]
+    back = urlsplit(browser.sign_in(away))
+    visitor.get(
+        back.path.removeprefix("/shop"), base_url="http://localhost/shop", query_string=back.query
+    )
+    left = visitor.post(
+        "/logout", base_url="http://localhost/shop", headers={"Sec-Fetch-Site": "same-origin"}
+    )
+    home = str(browser.sign_out(left.headers["Location"]))
+    assert home.partition("?")[0] == f"http://localhost/shop{after_logout}"
 
 
 def test_an_app_without_parjar(provider: DevProvider) -> None:
@@ -130,27 +152,22 @@ def test_an_app_that_logs_in_elsewhere(provider: DevProvider) -> None:
         provider.connect(app)
 
 
-def take(app: Flask, *, at: str = "") -> list[tuple[str, ...]]:
-    """Give an app the doors for notices of a logout, where it has none; what came through them."""
+def record_logouts(app: Flask) -> list[tuple[str, ...]]:
+    """Replace an app's two logout endpoints by views that record what arrives."""
     came: list[tuple[str, ...]] = []
-    known = {rule.endpoint for rule in app.url_map.iter_rules()}
 
-    def notice(provider: str = "") -> str:
+    def arrived(provider: str = "") -> str:
         came.append((request.url, provider, *request.form))
         return ""
 
-    for kind, methods in (("backchannel", ["POST"]), ("frontchannel", ["GET"])):
-        name = f"parjar.{kind}_logout"
-        if name in known:
-            app.view_functions[name] = notice
-        else:
-            app.add_url_rule(f"/{kind}-logout{at}", name, notice, methods=methods)
+    for kind in ("backchannel", "frontchannel"):
+        app.view_functions[f"parjar.{kind}_logout"] = arrived
     return came
 
 
-def test_an_app_that_takes_notices_of_a_logout(provider: DevProvider) -> None:
+def test_an_app_is_sent_logout_tokens(provider: DevProvider) -> None:
     app = make_site(provider.config())
-    came = take(app)
+    came = record_logouts(app)
     provider.connect(app)
     client = provider.clients["flask-parjar"]
     assert client.backchannel_logout_uri == "http://localhost/backchannel-logout"
@@ -160,14 +177,14 @@ def test_an_app_that_takes_notices_of_a_logout(provider: DevProvider) -> None:
     assert came == [("http://localhost/backchannel-logout", "", "logout_token")]
 
 
-def test_an_app_of_two_providers_that_takes_notices() -> None:
+def test_an_app_of_two_providers_is_sent_logout_tokens() -> None:
     one, two = DevProvider("https://one.example"), DevProvider("https://two.example")
     providers = {
         name: {key.removeprefix("PARJAR_").lower(): value for key, value in op.config().items()}
         for name, op in (("work", one), ("home", two))
     }
     app = make_site({"PARJAR_PROVIDERS": providers})
-    came = take(app, at="/<provider>")
+    came = record_logouts(app)
     one.connect(app)
     two.connect(app, base_urls=["https://localhost", "http://localhost"])
     assert log_in(app, two, "/login/home")["sub"] == "ada"
@@ -177,9 +194,9 @@ def test_an_app_of_two_providers_that_takes_notices() -> None:
     assert uri == "http://localhost/frontchannel-logout/work"
 
 
-def test_an_app_below_a_path_that_takes_notices(provider: DevProvider) -> None:
+def test_an_app_below_a_path_is_sent_logout_tokens(provider: DevProvider) -> None:
     app = make_site(provider.config())
-    came = take(app)
+    came = record_logouts(app)
     provider.connect(app, base_urls=["http://localhost/app/"])
     back = Client(app).get("/login", base_url="http://localhost/app").headers["Location"]
     provider.sign_in(back)
@@ -189,50 +206,15 @@ def test_an_app_below_a_path_that_takes_notices(provider: DevProvider) -> None:
 
 def test_an_app_behind_a_socket_is_called_through_it(provider: DevProvider) -> None:
     app = make_site(provider.config())
-    take(app)
+    record_logouts(app)
     provider.connect(app, base_urls=["http://localhost:5000", "http://127.0.0.1:5000"])
     client = provider.clients["flask-parjar"]
     assert client.backchannel_logout_uri == "http://localhost:5000/backchannel-logout"
     assert sorted(provider.http.adapters) == ["http://", "https://"]
 
 
-def test_an_app_that_lives_nowhere_takes_no_notices(provider: DevProvider) -> None:
-    app = make_site(provider.config(PARJAR_REDIRECT_URI="https://site.example/in"))
-    take(app)
+def test_an_app_without_a_url_is_sent_no_logout_tokens(provider: DevProvider) -> None:
+    app = make_site(provider.config({"PARJAR_REDIRECT_URI": "https://site.example/in"}))
+    record_logouts(app)
     provider.connect(app, base_urls=[])
     assert provider.clients["flask-parjar"].backchannel_logout_uri is None
-
-
-@dataclass
-class SigningKeyLike:
-    public_jwk: dict[str, Any]
-
-
-@dataclass
-class Thing:
-    """Anything with the attributes that `connect` reads, and no others."""
-
-    name: str = "default"
-    issuer: str = OP
-    client_id: str = "c"
-    client_secret: str | None = None
-    client_auth: str | None = "none"
-    scopes: str = "openid a:b"
-    signing_keys: tuple[SigningKeyLike, ...] = (SigningKeyLike(EC.as_dict(private=False)),)
-    assertion_keys: tuple[SigningKeyLike, ...] = (SigningKeyLike(EC.as_dict(private=False)),)
-    providers: dict[str, Any] = field(default_factory=dict)
-
-
-def test_only_the_agreed_attributes_are_read(provider: DevProvider) -> None:
-    app = Flask("thing")
-    app.add_url_rule("/callback", "parjar.callback", lambda: "")
-    state = Thing()
-    state.settings = Thing(providers={"default": Thing()})  # type: ignore[attr-defined]
-    state.http = Thing()  # type: ignore[attr-defined]
-    state.http.session = requests.Session()  # type: ignore[attr-defined]
-    app.extensions["parjar"] = state
-    provider.connect(app)
-    assert "a:b" in provider.clients["c"].scopes
-    assert provider.clients["c"].backchannel_logout_uri is None
-    answer = state.http.session.get(f"{OP}/jwks.json")  # type: ignore[attr-defined]
-    assert answer.status_code == 200

@@ -13,7 +13,7 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from flask import Flask, jsonify
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from flask_parjar.testing import PEOPLE, DevProvider, Person, WSGIAdapter
+from flask_parjar.testing import PEOPLE, ClientMetadata, DevProvider, Person, WSGIAdapter
 from tests.testing.conftest import Clock
 from tests.testing.hand_made_client import (
     EC,
@@ -271,7 +271,17 @@ REGISTRATION: dict[str, Any] = {
             {"token_endpoint_auth_method": "client_secret_jwt", "client_secret": "short"},
             "a client_secret of 32 characters",
         ),
-        ({"id_token_signed_response_alg": "HS256"}, "ID tokens are signed by ES256"),
+        ({"id_token_signed_response_alg": "HS256"}, "tokens are signed by ES256"),
+        ({"userinfo_signed_response_alg": "HS256"}, "tokens are signed by ES256"),
+        ({"id_token_encrypted_response_alg": "RSA1_5"}, "choose among RSA-OAEP"),
+        (
+            {
+                "userinfo_encrypted_response_alg": "ECDH-ES",
+                "userinfo_encrypted_response_enc": "A192GCM",
+            },
+            "choose among RSA-OAEP",
+        ),
+        ({"request_object_encryption_alg": "dir"}, "choose among RSA-OAEP"),
         ({"jwks": None}, "give jwks or jwks_uri"),
         ({"jwks_uri": "https://site.example/jwks.json"}, "give jwks or jwks_uri"),
         ({"jwks": {"keys": {}}}, "an object with a list"),
@@ -295,14 +305,16 @@ def test_a_wrong_registration_is_refused(
     provider: DevProvider, change: dict[str, Any], reason: str
 ) -> None:
     with pytest.raises(ValueError, match=reason):
-        provider.register(**{**REGISTRATION, **change})
+        provider.register(ClientMetadata(**{**REGISTRATION, **change}))
 
 
 def test_a_client_does_not_show_its_secret(provider: DevProvider) -> None:
     client = provider.register(
-        **REGISTRATION,
-        client_secret="hush-hush",
-        token_endpoint_auth_method="client_secret_post",
+        ClientMetadata(
+            **REGISTRATION,
+            client_secret="hush-hush",
+            token_endpoint_auth_method="client_secret_post",
+        )
     )
     assert provider.clients["c"] is client
     assert "hush-hush" not in repr(client)
@@ -383,7 +395,7 @@ def test_many_at_once(provider: DevProvider) -> None:
 
 
 def test_config_is_what_an_app_needs(provider: DevProvider) -> None:
-    config = provider.config(PARJAR_SCOPES="openid")
+    config = provider.config({"PARJAR_SCOPES": "openid"})
     assert config.keys() == {
         "PARJAR_ISSUER",
         "PARJAR_CLIENT_ID",
@@ -400,6 +412,13 @@ def test_rsa_keys_are_made_once_for_an_issuer() -> None:
     assert first["n"] != other["n"]
     assert isinstance(KEYS["RS256"], RSAKey)
     assert len(base64.urlsafe_b64decode(other["n"] + "==")) == 256
+
+
+def test_a_process_makes_sixteen_rsa_keys_at_most() -> None:
+    providers = [DevProvider(f"https://one-of-{number}.example") for number in range(17)]
+    kids = [HandMadeClient(each).jwks()[1]["kid"] for each in providers]
+    assert len(set(kids)) == 16
+    assert kids[0] == kids[16]
 
 
 def test_two_providers_share_no_people() -> None:

@@ -1,153 +1,228 @@
-"""Misbehaving on demand: each fault spoils what it says and nothing else, and heals."""
+"""Faults: each is in the table, changes what leaves the provider, and ends.
+
+What a client makes of a fault is in ``tests/test_faults.py``. So only the faults that a client
+accepts are seen here too.
+"""
 
 from __future__ import annotations
 
 import base64
-import json
-import re
+import hashlib
+import hmac
+from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-import requests
+from joserfc.jwk import ECKey
 
-from flask_parjar.testing import FAULTS, DevProvider, Fault
+from flask_parjar.testing import FAULTS, REFRESH_FAULTS, ClientMetadata, DevProvider
+from flask_parjar.testing.answers import (
+    Answer,
+    AuthorizationAnswer,
+    DPoPBindingDraft,
+    DPoPNonceDraft,
+    IDTokenDraft,
+)
+from flask_parjar.testing.clients import FixedKeys
+from flask_parjar.testing.documents import ProviderKeys
+from flask_parjar.testing.jwe import EncryptedDraft
+from flask_parjar.testing.jws import decode_json, encode_json
+from tests.support.fault_table import ENDS_AT_THE_PROVIDER
+from tests.support.fault_table import FAULTS as TABLE
 from tests.testing.hand_made_client import NOW, SECRET, HandMadeClient, response
 
-PLACES = {
-    "metadata": {"metadata", "metadata_oauth"},
-    "jwks": {"jwks"},
-    "par": {"par"},
-    "response": {"response"},
-    "token": {"token"},
-    "id_token": {"token"},
-    "userinfo": {"userinfo"},
-}
-#: Faults that are seen at fewer places than their seam has, and why.
-NARROWER = {"metadata_openid_404": {"metadata"}}
-_RANDOM = re.compile(r"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{43}(?![A-Za-z0-9_-])")
+ROWS = {name: row for section in TABLE.values() for name, row in section.items()}
+ALL = {**FAULTS, **REFRESH_FAULTS}
+OP = "https://op.example"
+
+
+ENCRYPTION_KEY = ECKey.generate_key("P-256", {"use": "enc", "alg": "ECDH-ES", "kid": "e"})
+ENCRYPTION_KEYS = {"keys": [ENCRYPTION_KEY.as_dict(private=False)]}
 
 
 @pytest.fixture(scope="module")
 def client() -> HandMadeClient:
-    return HandMadeClient(DevProvider("https://op.example", now=lambda: NOW))
+    return HandMadeClient(DevProvider(OP, now=lambda: NOW))
 
 
-def seen(answer: requests.Response) -> dict[str, Any]:
-    """What a client sees of an answer; of a flood, the beginning."""
-    body = answer.raw.read(1_500_000)
-    answer.close()
-    headers = ("Content-Type", "Location", "Retry-After")
-    return {
-        "status": answer.status_code,
-        "headers": [answer.headers.get(name) for name in headers],
-        "body": body.decode(errors="backslashreplace"),
+def correct(hook: str, client: HandMadeClient, alg: str) -> Any:
+    """A correct value at a hook, signed with this algorithm if it is an ID token."""
+    keys = ProviderKeys(OP)
+    keys.publish_decryption_keys()
+    if hook.endswith("id_token"):
+        key = keys.signing_key(alg)
+        names = ("iss", "sub", "aud", "sid", "nonce", "at_hash", "acr", "amr")
+        return IDTokenDraft(
+            header={"typ": "JWT", "alg": alg, "kid": key.kid},
+            claims={**dict.fromkeys(names, "x"), "iat": NOW, "exp": NOW + 9, "auth_time": NOW - 1},
+            key=key,
+            now=NOW,
+            client=client.provider.clients[client.client_id],
+        )
+    if hook == "dpop_nonce":
+        return DPoPNonceDraft(nonce="n")
+    if hook == "dpop_binding":
+        return DPoPBindingDraft(jkt="k")
+    if hook == "jwe":
+        key = FixedKeys(ENCRYPTION_KEYS).encryption_key("ECDH-ES")
+        assert key is not None
+        return EncryptedDraft(
+            kind="userinfo",
+            header={"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT", "kid": key.kid},
+            content=f"{encode_json({'alg': alg})}.{encode_json({'sub': 'ada'})}.c2ln",
+            key=key,
+        )
+    if hook == "response":
+        parameters = [("code", "c"), ("state", "s"), ("iss", OP)]
+        return AuthorizationAnswer(redirect_uri=OP, mode="query", parameters=parameters)
+    members = {
+        "metadata": dict(client.provider.metadata),
+        "jwks": keys.public_jwks(),
+        "par": {"request_uri": "urn:x", "expires_in": 60},
+        "userinfo": {"sub": "ada"},
     }
+    names = ("access_token", "id_token", "refresh_token", "scope", "expires_in")
+    token = {**dict.fromkeys(names, "x"), "token_type": "Bearer"}
+    path = "/.well-known/openid-configuration"
+    return Answer(members=members.get(hook, token), path=path, status=201 if hook == "par" else 200)
 
 
-def without_randomness(
-    client: HandMadeClient, answer: dict[str, Any], jwks: list[dict[str, Any]]
-) -> dict[str, Any]:
-    """The same, with whatever is new each time put away, and the ID token taken apart."""
-    try:
-        token = json.loads(answer["body"])["id_token"]
-        header, payload, _ = (base64.urlsafe_b64decode(p + "===") for p in token.split("."))
-        try:
-            client.verify(token, jwks)
-            proof = "holds"
-        except (AssertionError, KeyError, RecursionError, TypeError, ValueError) as exc:
-            proof = f"fails: {type(exc).__name__}"
-        decoded = payload.decode(errors="backslashreplace")
-        decoded = re.sub(r'"(at_hash|sid)": "[^"]{22}"', r'"\1": "?"', decoded)
-        if '"at_hash": "LDktKdoQak3Pk0cnXxCltA"' in payload.decode(errors="ignore"):
-            decoded += " of another access token"
-        answer["id_token"] = (header.decode(), decoded, proof)
-        answer["body"] = answer["body"].replace(token, "?")
-    except (ValueError, TypeError, KeyError, AttributeError):
-        pass
-    answer["body"] = _RANDOM.sub("?", answer["body"])
-    return answer
+def leaving(value: Any) -> object:
+    """What the network would see of a value at a hook; of a signature, how it was made."""
+    if isinstance(value, IDTokenDraft):
+        text, key = value.finished(), value.key.as_dict(private=False)
+        return (text.rpartition(".")[0] if isinstance(text, str) else text, key, bool(value.signer))
+    if isinstance(value, EncryptedDraft):
+        return (dict(value.header), value.content, value.key.as_dict(private=False), value.text)
+    if isinstance(value, AuthorizationAnswer):
+        return value.url()
+    if isinstance(value, DPoPNonceDraft):
+        return value.nonce
+    if isinstance(value, DPoPBindingDraft):
+        return value.jkt
+    return (value.status, value.headers, value.content_type, value.text(), value.body)
 
 
-def observe(client: HandMadeClient, access_token: str, fault: str | None = None) -> dict[str, Any]:
-    """Everything that leaves the provider, with or without a fault."""
-    provider = client.provider
-    url, code = client.start(), client.code()
-    jwks = client.jwks()
-    client.http.stream = True
-    if fault is not None:
-        provider.fault(fault)
-    try:
-        well_known = "https://op.example/.well-known/"
-        back = urlsplit(provider.sign_in(url))
-        return {
-            "metadata": seen(client.http.get(well_known + "openid-configuration")),
-            "metadata_oauth": seen(client.http.get(well_known + "oauth-authorization-server")),
-            "jwks": seen(client.http.get("https://op.example/jwks.json")),
-            "par": without_randomness(client, seen(client.push()), jwks),
-            "response": [
-                (name, _RANDOM.sub("?", value))
-                for name, value in parse_qsl(back.query, keep_blank_values=True)
-            ],
-            "token": without_randomness(client, seen(client.redeem(code)), jwks),
-            "userinfo": seen(client.userinfo(access_token)),
-        }
-    finally:
-        provider.heal()
-        client.http.stream = False
+@pytest.mark.parametrize("alg", ["ES256", "RS256", "EdDSA"])
+def test_each_fault_has_a_row_and_acts(client: HandMadeClient, alg: str) -> None:
+    assert set(ROWS) == set(FAULTS)
+    # This one delays what leaves, and changes nothing.
+    acts = [(name, *act) for name, f in ALL.items() for act in f.acts if name != "refresh_slow"]
+    without_effect = []
+    for name, hook, act in acts:
+        value = correct(hook, client, alg)
+        if name.endswith("_dpop_bearer"):
+            value.put("token_type", "DPoP")
+        before = leaving(value)
+        act(value)
+        if leaving(value) == before:
+            without_effect.append(name)
+    assert len(acts) > 150
+    assert without_effect == []
 
 
-@pytest.fixture(scope="module")
-def access_token(client: HandMadeClient) -> str:
-    return str(client.tokens()["access_token"])
+def test_a_fault_is_named_by_its_hook_and_says_what_it_does() -> None:
+    assert not FAULTS.keys() & REFRESH_FAULTS.keys()
+    for name, fault in ALL.items():
+        first_hook, _ = fault.acts[0]
+        # An ID token can be missing only in the token response.
+        places = ("id_token_", f"{first_hook}_") if name in FAULTS else ("refresh_", "revocation_")
+        assert name.startswith(places)
+        assert fault.summary.endswith(".") and "\n" not in fault.summary
+        assert fault.oidf is None or "client-test-" in fault.oidf
 
 
-@pytest.fixture(scope="module")
-def healthy(client: HandMadeClient, access_token: str) -> dict[str, Any]:
-    first = observe(client, access_token)
-    assert observe(client, access_token) == first, "nothing random is left"
-    return first
+def protected(client: HandMadeClient) -> dict[str, Any]:
+    return client.verify(client.tokens()["id_token"])[0]
 
 
-@pytest.mark.parametrize("name", sorted(FAULTS))
-def test_a_fault_spoils_its_place_and_nothing_else(
-    client: HandMadeClient, access_token: str, healthy: dict[str, Any], name: str
-) -> None:
-    spoilt = observe(client, access_token, name)
-    expected = set().union(*(PLACES[seam] for seam, _ in FAULTS[name].acts))
-    assert {p for p in healthy if healthy[p] != spoilt[p]} == NARROWER.get(name, expected)
+def claims(client: HandMadeClient) -> dict[str, Any]:
+    return client.verify(client.tokens()["id_token"])[1]
 
 
-def test_everything_is_well_after_all_that(
-    client: HandMadeClient, access_token: str, healthy: dict[str, Any]
-) -> None:
-    assert observe(client, access_token) == healthy
+def userinfo(client: HandMadeClient) -> Any:
+    return client.userinfo(client.tokens()["access_token"]).json()
 
 
-@pytest.mark.parametrize("fault", FAULTS.values(), ids=str)
-def test_a_fault_is_named_by_its_place_and_says_what_it_does(fault: Fault) -> None:
-    first_seam, _ = fault.acts[0]
-    # The ID token is lost at the token endpoint, and belongs to the ID token's faults all the same.
-    assert fault.name.startswith((f"{first_seam}_", "id_token_"))
-    assert fault.summary.endswith(".")
-    assert "\n" not in fault.summary
-    assert fault.oidf is None or "client-test-" in fault.oidf
+def unsigned_header(client: HandMadeClient) -> bytes:
+    return base64.urlsafe_b64decode(client.tokens()["id_token"].partition(".")[0] + "==")
 
 
-def test_what_the_first_issues_ask_for_is_there() -> None:
-    assert len(FAULTS) > 150
-    modules = {fault.oidf for fault in FAULTS.values()} - {None}
-    assert len(modules) > 20
+def encrypted_header(client: HandMadeClient) -> dict[str, object]:
+    """The header of a token that is encrypted for another client."""
+    client.provider.register(
+        ClientMetadata(
+            client_id="encrypts",
+            redirect_uris=["https://site.example/"],
+            jwks=ENCRYPTION_KEYS,
+            id_token_encrypted_response_alg="ECDH-ES",
+        )
+    )
+    return decode_json(client.provider.logout_token(client_id="encrypts", sub="a").split(".")[0])
+
+
+def algs_of_id_tokens(client: HandMadeClient) -> object:
+    document = client.http.get(PLACES[0]).json()
+    return document["id_token_encryption_alg_values_supported"]
+
+
+#: What is seen of each fault that a client accepts.
+ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
+    "metadata_openid_404": (lambda c: [c.http.get(url).status_code for url in PLACES], [404, 200]),
+    "jwks_garbage_key": (lambda c: len(c.http.get(f"{OP}/jwks.json").json()["keys"]), 8),
+    "jwks_symmetric_key": (lambda c: [key["kty"] for key in c.jwks()], ["oct", "EC", "RSA", "OKP"]),
+    "par_200": (lambda c: c.push().status_code, 200),
+    "par_expires_in_string": (lambda c: c.push().json()["expires_in"], "60"),
+    "par_429_once": (lambda c: c.push().status_code, 429),
+    "par_503_once": (lambda c: c.push().status_code, 503),
+    "token_expires_in_missing": (lambda c: "expires_in" in c.tokens(), False),
+    "token_scope_missing": (lambda c: "scope" in c.tokens(), False),
+    "token_scope_narrower": (lambda c: c.tokens()["scope"], "openid"),
+    "metadata_dpop_algs_missing": (
+        lambda c: "dpop_signing_alg_values_supported" in c.http.get(PLACES[0]).json(),
+        False,
+    ),
+    "token_dpop_lower_case": (lambda c: c.tokens()["token_type"], "dpop"),
+    "token_type_lower_case": (lambda c: c.tokens()["token_type"], "bearer"),
+    "id_token_at_hash_missing": (lambda c: "at_hash" in claims(c), False),
+    "id_token_aud_array": (lambda c: claims(c)["aud"], ["hand made/client:1"]),
+    "id_token_header_x5c": (lambda c: "x5c" in protected(c), True),
+    "id_token_kid_missing_single_key": (lambda c: b"kid" in unsigned_header(c), False),
+    "id_token_sid_missing": (lambda c: "sid" in claims(c), False),
+    "id_token_typ_missing": (lambda c: "typ" in protected(c), False),
+    "jwe_kid_missing": (lambda c: "kid" in encrypted_header(c), False),
+    "metadata_encryption_not_a_list": (algs_of_id_tokens, "ECDH-ES"),
+    "userinfo_sign_in": (lambda c: userinfo(c).get("acr"), "mfa"),
+}
+PLACES = [
+    f"{OP}/.well-known/{name}" for name in ("openid-configuration", "oauth-authorization-server")
+]
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_a_fault_that_a_client_accepts_is_there(client: HandMadeClient, name: str) -> None:
+    look, expected = ACCEPTED[name]
+    assert look(client) != expected
+    with client.provider.fault(name) as fault:
+        assert look(client) == expected
+        assert fault.acted >= 1
+    assert look(client) != expected
+
+
+def test_each_fault_that_a_client_accepts_is_seen_here() -> None:
+    accepted = {name for name, row in ROWS.items() if row.code is None}
+    assert accepted - ENDS_AT_THE_PROVIDER == set(ACCEPTED)
 
 
 def test_an_unknown_fault(provider: DevProvider) -> None:
     with pytest.raises(ValueError, match="no fault is called 'id_token_aud_foriegn'") as error:
         provider.fault("id_token_aud_foriegn")
     assert "Did you mean 'id_token_aud_foreign'?" in str(error.value)
-    for name in FAULTS:
-        assert name in str(error.value)
-    with pytest.raises(ValueError, match="'xyzzy'. There are: id_token_acr_missing, "):
+    assert all(name in str(error.value) for name in ALL)
+    with pytest.raises(ValueError, match="'xyzzy'. There are: dpop_binding_foreign, "):
         provider.fault("xyzzy")
+    with pytest.raises(ValueError, match="Did you mean 'refresh_503'"):
+        provider.fault("refresh_500")
 
 
 def pushes(client: HandMadeClient, count: int) -> list[int]:
@@ -160,7 +235,7 @@ def test_a_fault_in_a_block(client: HandMadeClient) -> None:
         assert (fault.fault.name, fault.acted) == ("par_500", 2)
         with client.provider.fault("par_500"):
             assert pushes(client, 1) == [500]
-        assert pushes(client, 1) == [500], "the outer one is still on"
+        assert pushes(client, 1) == [500], "the outer one is still active"
     assert pushes(client, 1) == [201]
 
 
@@ -193,9 +268,9 @@ def test_two_faults_at_once(client: HandMadeClient) -> None:
         client.provider.fault("id_token_nonce_missing"),
         client.provider.fault("id_token_sub_empty"),
     ):
-        claims = client.verify(client.tokens()["id_token"])[1]
-    assert claims["sub"] == ""
-    assert "nonce" not in claims
+        both = claims(client)
+    assert both["sub"] == ""
+    assert "nonce" not in both
 
 
 def test_faults_belong_to_one_provider(client: HandMadeClient) -> None:
@@ -204,32 +279,8 @@ def test_faults_belong_to_one_provider(client: HandMadeClient) -> None:
         assert pushes(other, 1) == [201]
 
 
-@pytest.fixture(scope="module", params=["RS256", "EdDSA"])
-def other_client(request: pytest.FixtureRequest) -> HandMadeClient:
-    """One whose ID tokens are signed otherwise than by default."""
-    return HandMadeClient(
-        DevProvider("https://op.example", now=lambda: NOW),
-        id_token_signed_response_alg=request.param,
-        method="client_secret_basic",
-    )
-
-
-@pytest.mark.parametrize(
-    "name", [name for name, fault in FAULTS.items() if fault.acts[0][0] == "id_token"]
-)
-def test_id_token_faults_do_not_depend_on_the_algorithm(
-    other_client: HandMadeClient, name: str
-) -> None:
-    with other_client.provider.fault(name) as fault:
-        assert other_client.tokens(scope="openid")["id_token"]
-        assert fault.acted == 1
-
-
 def test_hs256_with_the_clients_secret_is_really_that() -> None:
-    import hashlib
-    import hmac
-
-    provider = DevProvider("https://op.example", now=lambda: NOW)
+    provider = DevProvider(OP, now=lambda: NOW)
     client = HandMadeClient(provider, method="client_secret_basic")
     with provider.fault("id_token_hs256_with_client_secret"):
         token = client.tokens()["id_token"]
@@ -238,19 +289,17 @@ def test_hs256_with_the_clients_secret_is_really_that() -> None:
     assert base64.urlsafe_b64decode(signature + "=") == expected
 
 
-def test_slash_faults_also_take_a_slash_away() -> None:
-    client = HandMadeClient(DevProvider("https://op.example/", now=lambda: NOW))
+def test_slash_faults_also_remove_a_slash() -> None:
+    client = HandMadeClient(DevProvider(f"{OP}/", now=lambda: NOW))
     with client.provider.fault("id_token_iss_slash"):
-        claims = client.verify(client.tokens()["id_token"])[1]
-    assert claims["iss"] == "https://op.example"
+        assert claims(client)["iss"] == OP
     with client.provider.fault("metadata_issuer_slash"):
-        document = client.http.get("https://op.example/.well-known/openid-configuration").json()
-    assert document["issuer"] == "https://op.example"
+        assert client.http.get(PLACES[0]).json()["issuer"] == OP
 
 
-def test_spoilt_key_sets_also_when_there_are_no_keys(client: HandMadeClient) -> None:
+def test_a_fault_of_the_keys_when_there_are_no_keys(client: HandMadeClient) -> None:
     with client.provider.fault("jwks_not_a_list"), client.provider.fault("jwks_use_enc"):
-        assert client.http.get("https://op.example/jwks.json").json() == {"keys": []}
+        assert client.http.get(f"{OP}/jwks.json").json() == {"keys": []}
 
 
 def test_a_member_can_be_changed_only_where_there_are_members(client: HandMadeClient) -> None:
@@ -262,13 +311,4 @@ def test_an_error_keeps_state_and_issuer(client: HandMadeClient) -> None:
     with client.provider.fault("response_error_access_denied"):
         back = response(client.provider.sign_in(client.start()))
     assert back["error"] == "access_denied"
-    assert (back["state"], back["iss"]) == ("the-state", "https://op.example")
-
-
-def test_a_request_uri_that_nobody_knows(client: HandMadeClient) -> None:
-    from flask_parjar.testing import Stopped
-
-    with client.provider.fault("par_request_uri_unknown"):
-        url = client.start()
-    with pytest.raises(Stopped, match="request_uri is not known"):
-        client.provider.sign_in(url)
+    assert (back["state"], back["iss"]) == ("the-state", OP)

@@ -15,7 +15,7 @@ from tests.testing.conftest import Clock
 from tests.testing.hand_made_client import GONE, KEYS, NOW, HandMadeClient, b64, bent, sign
 
 OBJECT = "invalid_request_object"
-STRANGER = ECKey.generate_key("P-256", {"kid": "site-ec"})
+ANOTHER_KEY = ECKey.generate_key("P-256", {"kid": "site-ec"})
 
 
 def refused(answer: requests.Response, error: str, reason: str) -> None:
@@ -38,7 +38,7 @@ def refused(answer: requests.Response, error: str, reason: str) -> None:
         ({"crit": ["exp"]}, "must not carry crit"),
         ({"b64": True}, "must not carry b64"),
         ({"jku": "https://site.example/jwks.json"}, "must not carry jku"),
-        ({"jwk": STRANGER.as_dict(private=False)}, "must not carry jwk"),
+        ({"jwk": ANOTHER_KEY.as_dict(private=False)}, "must not carry jwk"),
         ({"x5u": "https://site.example/certificate"}, "must not carry x5u"),
         ({"x5c": []}, "must not carry x5c"),
     ],
@@ -58,7 +58,7 @@ def test_header(client: HandMadeClient, changes: dict[str, Any], reason: str) ->
         (None, None, "alg None is not one of"),
         ("ES384", KEYS["ES384"], "does not go with ES384"),
         ("RS256", KEYS["RS256"], "does not go with RS256"),
-        ("ES256", STRANGER, "the signature does not fit"),
+        ("ES256", ANOTHER_KEY, "the signature does not fit"),
     ],
 )
 def test_algorithm_and_key(client: HandMadeClient, alg: Any, key: Any, reason: str) -> None:
@@ -74,11 +74,11 @@ def test_algorithm_and_key(client: HandMadeClient, alg: Any, key: Any, reason: s
     ("request_object", "reason"),
     [
         ("x", "three parts, this has 1"),
-        ("a.b.c.d.e", "three parts, this has 5"),
+        ("a.b.c.d.e.f", "three parts, this has 6"),
         ("!.e30.", "not base64url"),
         ("e30=.e30.", "not base64url"),
         ("\N{LATIN SMALL LETTER E WITH ACUTE}.e30.", "not base64url"),
-        ("e3.e30.", "not base64url in its one canonical form"),
+        ("e3.e30.", "not base64url in its canonical form"),
         ("e.e30.", "not base64url"),
         ("x" * (MAX_LENGTH + 1), "longer than"),
         (f"{b64(b'[]')}.e30.", "not a JSON object"),
@@ -187,7 +187,7 @@ def test_parameters(
         {"scope": "openid phone address offline_access reports:read"},
         {"max_age": 0, "acr_values": "mfa pwd", "ui_locales": "de", "login_hint": "ada"},
         {"claims": {"id_token": {"acr": None, "phone_number": None}, "userinfo": None}},
-        {"an_extension": {"that": "nobody knows"}},
+        {"an_extension": {"is": "unknown"}},
         {"prompt": "login consent"},
         {"response_mode": "form_post"},
     ],
@@ -201,7 +201,7 @@ def test_the_header_may_be_written_in_its_own_way(client: HandMadeClient) -> Non
     assert client.push(request).status_code == 201
 
 
-def test_a_request_object_is_taken_once(client: HandMadeClient, clock: Clock) -> None:
+def test_a_request_object_is_accepted_once(client: HandMadeClient, clock: Clock) -> None:
     request = client.request(jti="only-once")
     assert client.push(request).status_code == 201
     refused(client.push(request), OBJECT, "this jti was used before")

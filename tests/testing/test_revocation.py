@@ -33,7 +33,9 @@ def test_the_metadata_says_where(provider: DevProvider) -> None:
 
 
 @pytest.mark.parametrize("hint", [GONE, "refresh_token", "access_token", "of the future"])
-def test_a_refresh_token_takes_the_whole_grant_with_it(client: HandMadeClient, hint: Any) -> None:
+def test_revoking_a_refresh_token_revokes_the_whole_grant(
+    client: HandMadeClient, hint: Any
+) -> None:
     other = client.tokens(scope=OFFLINE)
     first = client.tokens(scope=OFFLINE)
     second = refresh(client, first["refresh_token"]).json()
@@ -59,7 +61,7 @@ def test_an_access_token_goes_alone(client: HandMadeClient, hint: Any) -> None:
     assert refresh(client, second["refresh_token"]).status_code == 200
 
 
-def test_a_token_that_nobody_knows(client: HandMadeClient) -> None:
+def test_an_unknown_token(client: HandMadeClient) -> None:
     assert revoke(client, "unknown").status_code == 200
     token = client.tokens()["access_token"]
     assert [revoke(client, token).status_code for _ in "12"] == [200, 200]
@@ -88,8 +90,8 @@ def test_what_is_refused(client: HandMadeClient, provider: DevProvider) -> None:
     for without in ({}, {"token": ""}):
         answer = client.post("revocation_endpoint", without)
         refused(answer, "invalid_request", "token is missing")
-    stranger = revoke(client, tokens["access_token"], client_assertion="e30.e30.")
-    assert (stranger.status_code, stranger.json()["error"]) == (401, "invalid_client")
+    unauthenticated = revoke(client, tokens["access_token"], client_assertion="e30.e30.")
+    assert (unauthenticated.status_code, unauthenticated.json()["error"]) == (401, "invalid_client")
     assert client.http.get(client.endpoint("revocation_endpoint")).status_code == 405
     assert holds(client, tokens["access_token"])
     assert refresh(client, tokens["refresh_token"]).status_code == 200

@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import logging
-import socket
 
 import pytest
 import requests
 
 from flask_parjar.testing import DevProvider
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+from tests.support.ports import find_free_port
 
 
 def test_running(capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
-    provider = DevProvider(f"http://127.0.0.1:{free_port()}")
+    provider = DevProvider(f"http://127.0.0.1:{find_free_port()}")
     with provider.running() as issuer, requests.Session() as http:
         document = http.get(f"{issuer}/.well-known/openid-configuration?x=hush", timeout=5).json()
         assert document["issuer"] == issuer == provider.issuer
@@ -38,7 +32,7 @@ def test_serving_until_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("werkzeug.serving.BaseWSGIServer.serve_forever", interrupted)
-    port = free_port()
+    port = find_free_port()
     with pytest.raises(KeyboardInterrupt):
         DevProvider(f"http://localhost:{port}").serve(port, host="127.0.0.1")
     assert len(served) == 1

@@ -47,6 +47,27 @@ def test_staying(client: HandMadeClient, browser: Browser) -> None:
     assert is_signed_in(client, browser)
 
 
+@pytest.mark.xfail(strict=True, reason="NEWCOMER F2")
+def test_a_person_who_stays_signed_in_gets_a_link_to_the_site(client: HandMadeClient) -> None:
+    url = end_session(client_id=client.client_id, post_logout_redirect_uri=HOME)
+    visitor, action = signed_in(client, url)
+    answer = visitor.post(action, base_url=OP, data={"decision": "deny"})
+    assert answer.headers.get("Location", "").startswith(HOME) or f'href="{HOME}' in answer.text
+
+
+def test_the_question_says_nothing_of_a_site_that_did_not_ask(client: HandMadeClient) -> None:
+    visitor, _ = signed_in(client)
+    page = visitor.get("/end-session", base_url=OP).text
+    assert "Ada Lovelace" in page
+    assert "signed you out" not in page
+
+
+def test_the_question_names_the_site_that_asked(client: HandMadeClient) -> None:
+    url = end_session(client_id=client.client_id)
+    visitor, _ = signed_in(client, url)
+    assert "The site" in visitor.get(url.removeprefix(OP), base_url=OP).text
+
+
 def test_with_an_id_token_even_an_old_one(
     client: HandMadeClient, browser: Browser, clock: Clock
 ) -> None:
@@ -56,7 +77,7 @@ def test_with_an_id_token_even_an_old_one(
     assert browser.sign_out(url) == HOME
 
 
-def test_when_nobody_is_signed_in(client: HandMadeClient, provider: DevProvider) -> None:
+def test_when_no_one_is_signed_in(client: HandMadeClient, provider: DevProvider) -> None:
     url = end_session(client_id=client.client_id, post_logout_redirect_uri=HOME)
     assert provider.browser().sign_out(url) == HOME
     page = provider.browser().get(end_session())
@@ -111,13 +132,13 @@ def test_a_hint_that_another_provider_signed(client: HandMadeClient, browser: Br
         browser.sign_out(end_session(id_token_hint=foreign))
 
 
-def signed_in(client: HandMadeClient) -> tuple[Client, str]:
-    """A visitor who is signed in, and the question whether to sign out."""
+def signed_in(client: HandMadeClient, url: str = f"{OP}/end-session") -> tuple[Client, str]:
+    """A visitor who is signed in, and where the question whether to sign out is answered."""
     visitor = Client(client.provider.app)
     started = client.start().removeprefix(OP)
     place = visitor.get(started, base_url=OP).headers["Location"]
     visitor.post(f"{place}/sign-in", base_url=OP, data={"person": "ada"})
-    page = visitor.get(end_session().removeprefix(OP), base_url=OP).text
+    page = visitor.get(url.removeprefix(OP), base_url=OP).text
     return visitor, page.split('action="')[1].split('"')[0]
 
 

@@ -44,7 +44,46 @@ def test_redeeming(
         assert answer.status_code == 200
 
 
-def test_a_code_is_taken_once_and_its_reuse_ends_the_tokens(client: HandMadeClient) -> None:
+API = "https://api.example/"
+
+
+@pytest.mark.parametrize(
+    ("asked", "named", "accepted"),
+    [
+        (API, API, True),
+        ([API, "urn:other"], "urn:other", True),
+        ([API], "https://another.example/", False),
+        ([], API, False),
+    ],
+)
+def test_tokens_are_for_no_other_api_than_the_request(
+    client: HandMadeClient, asked: Any, named: str, accepted: bool
+) -> None:
+    """RFC 8707 section 2.2."""
+    code = client.code(resource=asked, scope="openid offline_access")
+    answer = client.redeem(code, resource=named)
+    if not accepted:
+        refused(answer, "invalid_target", "not asked for before")
+        return
+    token = answer.json()["refresh_token"]
+    refused(refresh(client, token, resource="urn:more"), "invalid_target", "urn:more")
+    assert refresh(client, token, resource=named).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("resource", "error"),
+    [
+        ("orders", "invalid_target"),
+        ("https://api.example/#orders", "invalid_target"),
+        (7, "invalid_request_object"),
+        ([7], "invalid_request_object"),
+    ],
+)
+def test_a_resource_that_is_no_uri(client: HandMadeClient, resource: Any, error: str) -> None:
+    refused(client.push(client.request(resource=resource)), error, "resource")
+
+
+def test_a_code_is_accepted_once_and_its_reuse_revokes_the_tokens(client: HandMadeClient) -> None:
     code = client.code(scope="openid offline_access")
     tokens = client.redeem(code).json()
     assert client.userinfo(tokens["access_token"]).status_code == 200
@@ -83,7 +122,7 @@ def test_refreshing(client: HandMadeClient, clock: Clock) -> None:
     assert client.userinfo(second["access_token"]).status_code == 200
 
 
-def test_a_refresh_token_is_taken_once_and_its_reuse_ends_the_others(
+def test_a_refresh_token_is_accepted_once_and_its_reuse_revokes_the_others(
     client: HandMadeClient,
 ) -> None:
     first = client.tokens(scope="openid offline_access")["refresh_token"]
@@ -130,9 +169,9 @@ def test_userinfo_without_a_good_token(client: HandMadeClient, header: str) -> N
     assert answer.status_code == 401
     assert answer.headers["Cache-Control"] == "no-store"
     challenge = answer.headers["WWW-Authenticate"]
-    assert challenge.startswith("Bearer")
+    assert challenge.startswith("DPoP" if header == "DPoP unknown" else "Bearer")
     # RFC 6750 section 3.1: no error code where no token was sent.
-    assert ("invalid_token" in challenge) == (header == "Bearer unknown")
+    assert ("invalid_token" in challenge) == header.endswith("unknown")
 
 
 def test_an_access_token_grows_old(client: HandMadeClient, clock: Clock) -> None:
@@ -141,7 +180,7 @@ def test_an_access_token_grows_old(client: HandMadeClient, clock: Clock) -> None
     assert client.userinfo(token).status_code == 401
 
 
-def test_nothing_is_told_of_a_person_who_left(client: HandMadeClient) -> None:
+def test_no_claims_of_a_removed_person_are_given(client: HandMadeClient) -> None:
     code = client.code()
     token = client.tokens(scope="openid")["access_token"]
     del client.provider.people["ada"]

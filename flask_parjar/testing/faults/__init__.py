@@ -1,22 +1,25 @@
-"""The ways in which the development provider can misbehave on demand, by name."""
+"""The ways in which the development provider can misbehave, by name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import documents, id_token, par, refresh, response, signature, tokens
-from .table import ActiveFault, ActiveFaults, Fault, Seam
+from . import authorization, documents, dpop, encryption, id_token, signature, tokens
+from .table import ActiveFault, ActiveFaults, Fault, Hook
 
-__all__ = ["FAULTS", "REFRESH_FAULTS", "ActiveFault", "ActiveFaults", "Fault", "Seam"]
+__all__ = ["FAULTS", "REFRESH_FAULTS", "ActiveFault", "ActiveFaults", "Fault", "Hook"]
 
-#: Every fault of a login. Names begin with the place: ``metadata_``, ``jwks_``, ``par_``,
-#: ``response_``, ``token_``, ``id_token_``, ``userinfo_``.
+#: Every fault of a login. Names begin with the hook: ``metadata_``, ``jwks_``, ``par_``,
+#: ``response_``, ``token_``, ``id_token_``, ``userinfo_``, ``dpop_nonce_``, ``dpop_binding_``,
+#: ``jwe_``.
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
         name: fault
-        for module in (documents, par, response, tokens, signature, id_token)
+        for module in (documents, authorization, tokens, dpop, signature, id_token, encryption)
         for name, fault in module.table.faults.items()
     }
 )
 
-#: Every fault of what comes after a login. Names begin with ``refresh_`` or ``revocation_``.
-REFRESH_FAULTS: Mapping[str, Fault] = MappingProxyType(refresh.table.faults)
+#: Every fault after a login. Names begin with ``refresh_`` or ``revocation_``.
+REFRESH_FAULTS: Mapping[str, Fault] = MappingProxyType(
+    {**tokens.refresh_table.faults, **dpop.refresh_table.faults}
+)

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from ..keys import new_ec_key, public_jwk
-from .bodies import oversized, page, redirect
-from .table import FaultTable
-
-if TYPE_CHECKING:
-    from ..answers import Answer
+from ..answers import Answer
+from ..documents import new_ec_key, public_jwk
+from .table import FaultTable, oversized, page, redirect
 
 table: FaultTable = FaultTable()
 
 
 def published(answer: Answer) -> list[dict[str, object]]:
-    """The keys that a good answer would hold."""
+    """The keys of the correct answer."""
     keys = answer.document.get("keys")
     return [dict(key) for key in keys] if isinstance(keys, list) else []
 
@@ -41,7 +36,7 @@ def metadata_issuer_missing(answer: Answer) -> None:
 
 @table.at("metadata")
 def metadata_html(answer: Answer) -> None:
-    """The metadata is a page for people."""
+    """The metadata is an HTML page."""
     page(answer, 200)
 
 
@@ -65,32 +60,32 @@ def metadata_oversized(answer: Answer) -> None:
 
 @table.at("metadata")
 def metadata_500(answer: Answer) -> None:
-    """The metadata cannot be had: the provider fails."""
+    """The metadata cannot be fetched: the provider fails."""
     page(answer, 500)
 
 
 @table.at("metadata")
 def metadata_404(answer: Answer) -> None:
-    """The metadata is at neither of the two well-known places."""
+    """The metadata is at neither of the two well-known URLs."""
     page(answer, 404)
 
 
 @table.at("metadata")
 def metadata_openid_404(answer: Answer) -> None:
-    """The metadata is only where RFC 8414 puts it: a client finds it."""
+    """The metadata is only at the URL of RFC 8414: the client finds it."""
     if answer.path.endswith("/openid-configuration"):
         page(answer, 404)
 
 
 @table.at("metadata")
 def metadata_redirect(answer: Answer) -> None:
-    """The metadata redirects to an address inside."""
+    """The metadata redirects to an internal address."""
     redirect(answer)
 
 
 @table.at("metadata")
 def metadata_http_endpoints(answer: Answer) -> None:
-    """The endpoints are plain http, and not on this machine."""
+    """The endpoints use plain http, and are not on this machine."""
     for name in list(answer.document):
         if name.endswith("_endpoint") or name == "jwks_uri":
             answer.put(name, f"http://op.example/{name}")
@@ -104,7 +99,7 @@ def metadata_endpoint_not_a_string(answer: Answer) -> None:
 
 @table.at("metadata")
 def metadata_endpoint_script(answer: Answer) -> None:
-    """The authorization endpoint is a script."""
+    """The authorization endpoint is a `javascript:` URL."""
     answer.put("authorization_endpoint", "javascript:alert(document.domain)//")
 
 
@@ -115,6 +110,24 @@ def metadata_par_missing(answer: Answer) -> None:
 
 
 @table.at("metadata")
+def metadata_par_required_not_a_flag(answer: Answer) -> None:
+    """Whether requests must be pushed is written as text."""
+    answer.put("require_pushed_authorization_requests", "yes")
+
+
+@table.at("metadata")
+def metadata_jar_required_not_a_flag(answer: Answer) -> None:
+    """Whether requests must be signed is written as text."""
+    answer.put("require_signed_request_object", "yes")
+
+
+@table.at("metadata")
+def metadata_request_parameter_false(answer: Answer) -> None:
+    """The provider says that it takes no signed requests, although it requires them."""
+    answer.put("request_parameter_supported", False)
+
+
+@table.at("metadata")
 def metadata_jwks_uri_missing(answer: Answer) -> None:
     """The provider does not say where its keys are."""
     answer.drop("jwks_uri")
@@ -122,37 +135,37 @@ def metadata_jwks_uri_missing(answer: Answer) -> None:
 
 @table.at("metadata")
 def metadata_no_common_algorithm(answer: Answer) -> None:
-    """The provider takes request objects only with an algorithm that nobody has."""
+    """The provider accepts request objects only with an unknown algorithm."""
     answer.put("request_object_signing_alg_values_supported", ["RS999"])
 
 
 @table.at("metadata")
 def metadata_request_alg_none(answer: Answer) -> None:
-    """The provider takes unsigned request objects only."""
+    """The provider accepts only unsigned request objects."""
     answer.put("request_object_signing_alg_values_supported", ["none"])
 
 
 @table.at("metadata")
 def metadata_no_common_auth_method(answer: Answer) -> None:
-    """The provider authenticates clients in a way that nobody knows."""
+    """The provider authenticates clients only with an unknown method."""
     answer.put("token_endpoint_auth_methods_supported", ["carrier_pigeon"])
 
 
 @table.at("metadata")
 def metadata_id_token_algs_symmetric(answer: Answer) -> None:
-    """The provider says that it signs ID tokens with shared secrets, or not at all."""
+    """The provider says that it signs ID tokens only with shared secrets, or not at all."""
     answer.put("id_token_signing_alg_values_supported", ["none", "HS256"])
 
 
 @table.at("metadata")
 def metadata_pkce_plain(answer: Answer) -> None:
-    """The provider knows PKCE only without a hash."""
+    """The provider supports PKCE only without a hash."""
     answer.put("code_challenge_methods_supported", ["plain"])
 
 
 @table.at("jwks")
 def jwks_html(answer: Answer) -> None:
-    """The keys are a page for people."""
+    """The keys are an HTML page."""
     page(answer, 200)
 
 
@@ -170,13 +183,13 @@ def jwks_not_a_list(answer: Answer) -> None:
 
 @table.at("jwks")
 def jwks_500(answer: Answer) -> None:
-    """The keys cannot be had: the provider fails."""
+    """The keys cannot be fetched: the provider fails."""
     page(answer, 500)
 
 
 @table.at("jwks")
 def jwks_redirect(answer: Answer) -> None:
-    """The keys redirect to an address inside."""
+    """The keys redirect to an internal address."""
     redirect(answer)
 
 
@@ -195,27 +208,27 @@ def jwks_many_keys(answer: Answer) -> None:
 
 @table.at("jwks")
 def jwks_foreign_keys(answer: Answer) -> None:
-    """The keys are others than those that sign, under other names."""
+    """The published keys are other keys than those that sign, with another `kid`."""
     answer.put("keys", [public_jwk(new_ec_key())])
 
 
 @table.at("jwks")
 def jwks_same_kid_other_key(answer: Answer) -> None:
-    """The keys have the right names, and are other keys."""
+    """The published keys have the right `kid`, but are other keys."""
     keys = [{**public_jwk(new_ec_key()), "kid": key["kid"]} for key in published(answer)]
     answer.put("keys", keys)
 
 
 @table.at("jwks")
 def jwks_kid_duplicated(answer: Answer) -> None:
-    """Each name belongs to two keys, of which the first is wrong."""
+    """Each `kid` belongs to two keys, of which the first is wrong."""
     wrong = [{**public_jwk(new_ec_key()), "kid": key["kid"]} for key in published(answer)]
     answer.put("keys", wrong + published(answer))
 
 
 @table.at("jwks")
 def jwks_garbage_key(answer: Answer) -> None:
-    """There are keys that nobody can read beside the good ones: they are skipped."""
+    """There are unreadable keys beside the good ones: they are skipped."""
     garbage: list[object] = [
         {"kty": "EC", "crv": "P-256", "x": "not base64!", "y": "AA", "kid": "garbage"},
         {"kty": "LATTICE", "kid": "of-the-future"},
@@ -228,18 +241,18 @@ def jwks_garbage_key(answer: Answer) -> None:
 
 @table.at("jwks")
 def jwks_use_enc(answer: Answer) -> None:
-    """The keys are for encryption, and sign all the same."""
+    """The keys are for encryption, but they sign."""
     answer.put("keys", [{**key, "use": "enc"} for key in published(answer)])
 
 
 @table.at("jwks")
 def jwks_key_ops_encrypt(answer: Answer) -> None:
-    """The keys may only wrap other keys, and sign all the same."""
+    """The keys may only wrap other keys, but they sign."""
     keys = [{k: v for k, v in key.items() if k != "use"} for key in published(answer)]
     answer.put("keys", [{**key, "key_ops": ["wrapKey"]} for key in keys])
 
 
 @table.at("jwks")
 def jwks_alg_other(answer: Answer) -> None:
-    """The keys are for other algorithms than those they sign with."""
+    """The keys are for another algorithm than the one that signs."""
     answer.put("keys", [{**key, "alg": "ES512"} for key in published(answer)])

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
 
+from ..answers import IDTokenDraft
 from .table import FaultTable
-
-if TYPE_CHECKING:
-    from ..id_token import IDTokenDraft
 
 _OIDC = "oidcc-client-test-"
 _FAPI2 = "fapi2-security-profile-final-client-test-"
@@ -61,8 +58,14 @@ def id_token_sub_not_a_string(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_sub_not_ascii(draft: IDTokenDraft) -> None:
-    """`sub` holds letters beyond ASCII, which may look like others."""
+    """`sub` has letters outside ASCII, which may look like others."""
     draft.claims["sub"] = "\N{CYRILLIC SMALL LETTER A}d\N{CYRILLIC SMALL LETTER A}"
+
+
+@table.at("id_token")
+def id_token_sub_other(draft: IDTokenDraft) -> None:
+    """It is about another person than the one whose `sub` was requested."""
+    draft.claims["sub"] = "another-person"
 
 
 @table.at("id_token", oidf=_OIDC + "invalid-aud")
@@ -79,7 +82,7 @@ def id_token_aud_missing(draft: IDTokenDraft) -> None:
 
 @table.at("id_token", oidf=_FAPI2 + "valid-aud-as-array")
 def id_token_aud_array(draft: IDTokenDraft) -> None:
-    """`aud` is an array with this client alone: it counts all the same."""
+    """`aud` is an array with only this client: it is accepted."""
     draft.claims["aud"] = [draft.client.client_id]
 
 
@@ -91,20 +94,20 @@ def id_token_aud_empty_array(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_aud_not_strings(draft: IDTokenDraft) -> None:
-    """`aud` holds an object beside this client."""
+    """`aud` has an object beside this client."""
     draft.claims["aud"] = [draft.client.client_id, {"client": True}]
 
 
 @table.at("id_token")
 def id_token_aud_list_without_azp(draft: IDTokenDraft) -> None:
-    """`aud` is this client and another, and `azp` does not say for whom it was issued."""
+    """`aud` is this client and one that is not trusted; there is no `azp`."""
     draft.claims["aud"] = [draft.client.client_id, "another-client"]
     draft.claims.pop("azp", None)
 
 
 @table.at("id_token", oidf=_FAPI2 + "invalid-secondary-aud")
-def id_token_aud_list_with_stranger(draft: IDTokenDraft) -> None:
-    """`aud` is this client and one that nobody trusts; `azp` is this client."""
+def id_token_aud_list_untrusted(draft: IDTokenDraft) -> None:
+    """`aud` is this client and one that is not trusted; `azp` is this client."""
     draft.claims["aud"] = [draft.client.client_id, "another-client"]
     draft.claims["azp"] = draft.client.client_id
 
@@ -147,7 +150,7 @@ def id_token_exp_boolean(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_exp_nan(draft: IDTokenDraft) -> None:
-    """`exp` is NaN, which is less than nothing and more than nothing."""
+    """`exp` is NaN, which is neither less nor greater than any number."""
     draft.claims["exp"] = float("nan")
 
 
@@ -177,19 +180,19 @@ def id_token_iat_string(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_iat_future(draft: IDTokenDraft) -> None:
-    """It will be issued in ten minutes."""
+    """`iat` is ten minutes in the future."""
     draft.claims["iat"], draft.claims["exp"] = draft.now + 600, draft.now + 900
 
 
 @table.at("id_token", oidf="fapi1-advanced-final-client-test-iat-is-week-in-past")
 def id_token_iat_absurdly_old(draft: IDTokenDraft) -> None:
-    """It was issued a week ago, and holds for another week."""
+    """It was issued a week ago, and is valid for another week."""
     draft.claims["iat"], draft.claims["exp"] = draft.now - 7 * _DAY, draft.now + 7 * _DAY
 
 
 @table.at("id_token")
 def id_token_nbf_future(draft: IDTokenDraft) -> None:
-    """It holds from ten minutes on."""
+    """`nbf` is ten minutes in the future."""
     draft.claims["nbf"] = draft.now + 600
 
 
@@ -207,7 +210,7 @@ def id_token_nonce_missing(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_nonce_not_a_string(draft: IDTokenDraft) -> None:
-    """`nonce` is an array that holds the right one."""
+    """`nonce` is an array with the right one in it."""
     draft.claims["nonce"] = [draft.claims.get("nonce")]
 
 
@@ -231,14 +234,20 @@ def id_token_at_hash_missing(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_auth_time_missing(draft: IDTokenDraft) -> None:
-    """There is no `auth_time`, which `max_age` makes a duty."""
+    """There is no `auth_time`, which is required with `max_age`."""
     del draft.claims["auth_time"]
 
 
 @table.at("id_token")
 def id_token_auth_time_old(draft: IDTokenDraft) -> None:
-    """The person signed in a day ago, whatever `max_age` asked for."""
+    """The person signed in a day ago, longer than `max_age` allows."""
     draft.claims["auth_time"] = draft.now - _DAY
+
+
+@table.at("id_token")
+def id_token_auth_time_milliseconds(draft: IDTokenDraft) -> None:
+    """`auth_time` counts milliseconds, and so lies in the far future."""
+    draft.claims["auth_time"] = draft.now * 1000
 
 
 @table.at("id_token")
@@ -249,8 +258,8 @@ def id_token_auth_time_string(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_acr_other(draft: IDTokenDraft) -> None:
-    """`acr` is a level that nobody asked for."""
-    draft.claims["acr"] = "guest"
+    """`acr` is a level that was not requested."""
+    draft.claims["acr"] = "another-level"
 
 
 @table.at("id_token")
@@ -260,9 +269,15 @@ def id_token_acr_missing(draft: IDTokenDraft) -> None:
 
 
 @table.at("id_token")
+def id_token_sid_missing(draft: IDTokenDraft) -> None:
+    """There is no `sid`: it is optional."""
+    del draft.claims["sid"]
+
+
+@table.at("id_token")
 def id_token_duplicated_member(draft: IDTokenDraft) -> None:
-    """`sub` is there twice: another person, then the right one."""
-    draft.payload = b'{"sub":"somebody-else",' + json.dumps(draft.claims).encode()[1:]
+    """There are two `sub`: another person, then the right one."""
+    draft.payload = b'{"sub":"another-person",' + json.dumps(draft.claims).encode()[1:]
 
 
 @table.at("id_token")
@@ -285,7 +300,7 @@ def id_token_claims_not_utf8(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_claims_deep(draft: IDTokenDraft) -> None:
-    """One claim is 20,000 arrays within each other."""
+    """One claim is 20,000 nested arrays."""
     nested = b"[" * 20_000 + b"]" * 20_000
     draft.payload = b'{"deep":' + nested + b"," + json.dumps(draft.claims).encode()[1:]
 

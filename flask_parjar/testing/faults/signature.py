@@ -1,4 +1,4 @@
-"""Faults of the ID token's header and signature, and other things in its place."""
+"""Faults of the ID token's header and signature, and of values in its place."""
 
 from __future__ import annotations
 
@@ -6,24 +6,20 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from joserfc.jwk import OctKey
 from joserfc.jws import JWSRegistry
 
+from ..answers import Answer, IDTokenDraft
+from ..documents import new_ec_key, public_jwk
 from ..jws import encode, encode_json
-from ..keys import new_ec_key, public_jwk
 from .documents import published
 from .table import FaultTable
-
-if TYPE_CHECKING:
-    from ..answers import Answer
-    from ..id_token import IDTokenDraft
 
 _OIDC = "oidcc-client-test-"
 _FAPI2 = "fapi2-security-profile-final-client-test-"
 _ELSEWHERE = "https://attacker.example/"
-#: A secret that everybody knows: it is published with the keys.
+#: A secret that is no secret: it is published with the keys.
 SHARED_SECRET = b"a secret that was published with the keys"
 table: FaultTable = FaultTable()
 
@@ -39,8 +35,8 @@ def mac(draft: IDTokenDraft, secret: bytes) -> None:
     draft.signer = lambda signing_input: hmac.digest(secret, signing_input, hashlib.sha256)
 
 
-def honest(draft: IDTokenDraft) -> Callable[[bytes], bytes]:
-    """Sign as the header says now, whatever it will say."""
+def signer_now(draft: IDTokenDraft) -> Callable[[bytes], bytes]:
+    """The signer for the current header, even if the header changes later."""
     model, key = JWSRegistry.algorithms[str(draft.header["alg"])], draft.key
     return lambda signing_input: model.sign(signing_input, key)
 
@@ -58,7 +54,7 @@ def id_token_bad_signature(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_signature_foreign(draft: IDTokenDraft) -> None:
-    """Another key signed, under the right key's name."""
+    """Another key signed, with the `kid` of the right key."""
     forge(draft)
 
 
@@ -70,7 +66,7 @@ def id_token_signature_empty(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_signature_zero(draft: IDTokenDraft) -> None:
-    """The signature is zeros, which an unchecked ECDSA accepts for everything."""
+    """The signature is zero, which a careless ECDSA implementation accepts for everything."""
     draft.signer = lambda _: bytes(64)
 
 
@@ -89,40 +85,40 @@ def id_token_alg_none_disguised(draft: IDTokenDraft) -> None:
 @table.at("id_token")
 def id_token_alg_missing(draft: IDTokenDraft) -> None:
     """The header names no algorithm."""
-    draft.signer = honest(draft)
+    draft.signer = signer_now(draft)
     del draft.header["alg"]
 
 
 @table.at("id_token")
 def id_token_alg_not_a_string(draft: IDTokenDraft) -> None:
-    """`alg` is an array that holds the right one."""
-    draft.signer = honest(draft)
+    """`alg` is an array with the right algorithm in it."""
+    draft.signer = signer_now(draft)
     draft.header["alg"] = [draft.header["alg"]]
 
 
 @table.at("id_token")
 def id_token_alg_mislabelled(draft: IDTokenDraft) -> None:
-    """`alg` is one that does not go with the key that signed."""
-    draft.signer = honest(draft)
+    """`alg` does not fit the key that signed."""
+    draft.signer = signer_now(draft)
     draft.header["alg"] = "RS256" if draft.header["alg"] != "RS256" else "ES256"
 
 
 @table.at("id_token", oidf=_OIDC + "invalid-sig-hs256")
 def id_token_hs256_with_public_key(draft: IDTokenDraft) -> None:
-    """`alg` is HS256, and the secret is the provider's public key, which everybody has."""
+    """`alg` is HS256, and the secret is the provider's public key, which is known to everyone."""
     key = draft.key
     mac(draft, b"" if isinstance(key, OctKey) else key.as_pem(private=False))
 
 
 @table.at("id_token", oidf=_FAPI2 + "invalid-alternate-alg")
 def id_token_hs256_with_client_secret(draft: IDTokenDraft) -> None:
-    """`alg` is HS256 and the secret the client's; the provider promised another algorithm."""
+    """`alg` is HS256, and the secret is the client's; the provider promised another algorithm."""
     mac(draft, (draft.client.client_secret or "no secret").encode())
 
 
 @table.at("id_token")
 def id_token_hs256_with_published_key(draft: IDTokenDraft) -> None:
-    """`alg` is HS256, and the secret lies among the published keys."""
+    """`alg` is HS256, and the secret is among the published keys."""
     mac(draft, SHARED_SECRET)
     draft.header["kid"] = "shared"
 
@@ -138,7 +134,7 @@ def jwks_symmetric_key(answer: Answer) -> None:
 @table.at("id_token")
 def id_token_kid_unknown(draft: IDTokenDraft) -> None:
     """`kid` names a key that is not published."""
-    draft.header["kid"] = "a-key-that-nobody-published"
+    draft.header["kid"] = "a-key-that-is-not-published"
 
 
 @table.at("id_token", oidf=_OIDC + "kid-absent-multiple-jwks")
@@ -149,7 +145,7 @@ def id_token_kid_missing(draft: IDTokenDraft) -> None:
 
 @table.also("id_token_kid_missing", "jwks")
 def second_key_of_each_type(answer: Answer) -> None:
-    """Publish further keys beside those that sign."""
+    """Publish more keys beside those that sign."""
     rsa = {
         "kty": "RSA",
         "use": "sig",
@@ -169,46 +165,46 @@ def second_key_of_each_type(answer: Answer) -> None:
 
 @table.at("id_token", oidf=_OIDC + "kid-absent-single-jwks")
 def id_token_kid_missing_single_key(draft: IDTokenDraft) -> None:
-    """There is no `kid`, and one published key fits: it counts all the same."""
+    """There is no `kid`, and one published key fits: it is accepted."""
     del draft.header["kid"]
 
 
 @table.at("id_token")
 def id_token_kid_not_a_string(draft: IDTokenDraft) -> None:
-    """`kid` is an array that holds the right one."""
+    """`kid` is an array with the right one in it."""
     draft.header["kid"] = [draft.header["kid"]]
 
 
 @table.at("id_token")
 def id_token_header_jwk(draft: IDTokenDraft) -> None:
-    """The header brings the key that signed, an attacker's."""
+    """The header contains the key that signed: an attacker's key."""
     forge(draft)
     draft.header["jwk"] = public_jwk(draft.key)
 
 
 @table.at("id_token")
 def id_token_header_jku(draft: IDTokenDraft) -> None:
-    """The header says where to fetch the key that signed: from an attacker."""
+    """The header names the URL of the key that signed: an attacker's URL."""
     forge(draft)
     draft.header["jku"] = _ELSEWHERE + "jwks.json"
 
 
 @table.at("id_token")
 def id_token_header_x5u(draft: IDTokenDraft) -> None:
-    """The header says where to fetch the certificate of the key that signed: from an attacker."""
+    """The header names the URL of the certificate of the key that signed: an attacker's URL."""
     forge(draft)
     draft.header["x5u"] = _ELSEWHERE + "certificate.pem"
 
 
 @table.at("id_token")
 def id_token_header_x5c(draft: IDTokenDraft) -> None:
-    """The header brings a certificate; the signature is right."""
+    """The header contains a certificate; the signature is right."""
     draft.header["x5c"] = ["MIIBszCCAVmgAwIBAgIUZGV2ZWxvcG1lbnQgb25seQ=="]
 
 
 @table.at("id_token")
 def id_token_header_crit(draft: IDTokenDraft) -> None:
-    """The header demands an extension that nobody knows; the signature is right."""
+    """The header requires an unknown extension; the signature is right."""
     draft.header["crit"] = ["https://extension.example/"]
     draft.header["https://extension.example/"] = True
 
@@ -221,7 +217,7 @@ def id_token_header_b64(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_header_zip(draft: IDTokenDraft) -> None:
-    """The header says that the payload is compressed, which a JWS does not know."""
+    """The header says that the payload is compressed, which a JWS does not support."""
     draft.header["zip"] = "DEF"
 
 
@@ -281,19 +277,19 @@ def id_token_is_number(draft: IDTokenDraft) -> None:
 
 @table.at("id_token")
 def id_token_is_encrypted(draft: IDTokenDraft) -> None:
-    """Five parts are in its place, an encrypted token that nobody asked for."""
+    """An encrypted token, which was not requested, is in its place."""
     header = encode_json({"alg": "dir", "enc": "A256GCM"})
     draft.text = f"{header}..{encode(bytes(12))}.{encode(bytes(32))}.{encode(bytes(16))}"
 
 
 @table.at("id_token")
 def id_token_is_json_serialized(draft: IDTokenDraft) -> None:
-    """The JSON form of a signature is in its place; the compact one is the rule."""
+    """A signature in JSON form is in its place; only the compact form is allowed."""
     protected, payload, signature = str(draft.finished()).split(".")
     draft.text = {"protected": protected, "payload": payload, "signature": signature}
 
 
 @table.at("id_token")
 def id_token_not_base64url(draft: IDTokenDraft) -> None:
-    """The segments are padded, and written in the other alphabet."""
+    """The segments are padded."""
     draft.text = ".".join(f"{part}==" for part in str(draft.finished()).split("."))

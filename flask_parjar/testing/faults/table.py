@@ -1,7 +1,7 @@
-"""How a fault is written down, and how those that are on act. What each does is elsewhere here.
+"""How a fault is declared and activated, and the changes that several faults make.
 
-A fault is a small function at a *seam*: a place where something is about to leave the provider and
-may still be changed. Its name begins with the place, its docstring is the one sentence that the
+A fault is a small function at a *hook*: a place where something is about to leave the provider and
+can still be changed. Its name begins with the hook. Its docstring is the one sentence that the
 documentation shows.
 """
 
@@ -14,69 +14,78 @@ from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
+from ..answers import Answer
+
 #: The places where something leaves: an ``IDTokenDraft`` at ``id_token`` and ``refresh_id_token``,
-#: an ``AuthorizationAnswer`` at ``response``, an ``Answer`` at the others. What is refreshed leaves
-#: by ``token`` and ``id_token`` too.
-Seam = Literal[
+#: an ``EncryptedDraft`` at ``jwe`` (any token that is encrypted for the client), an
+#: ``AuthorizationAnswer`` at ``response``, a ``DPoPNonceDraft`` at ``dpop_nonce``, a
+#: ``DPoPBindingDraft`` at ``dpop_binding``, an ``Answer`` at the others. Refreshed tokens pass
+#: ``token`` and ``id_token`` too, before ``refresh`` and ``refresh_id_token``.
+Hook = Literal[
     "metadata", "jwks", "par", "response", "token", "id_token", "userinfo",
-    "refresh", "refresh_id_token", "revocation",
+    "refresh", "refresh_id_token", "revocation", "dpop_nonce", "dpop_binding", "jwe",
 ]  # fmt: skip
 Act = Callable[[Any], None]
 A = TypeVar("A", bound=Act)
+
+PAGE = "<!doctype html><title>Welcome</title><p>Please log in to the hotel's network.</p>"
+#: An address of the provider's internal network, to which no client may be redirected.
+INTERNAL_URL = "http://169.254.169.254/latest/meta-data/"
+OVERSIZED_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """One way to misbehave.
 
-    :param summary: a sentence, for tables and documentation
-    :param acts: what it does, and at which seam; most faults act at one
+    :param summary: one sentence, for the documentation
+    :param acts: functions, each with its hook; most faults have one
     :param oidf: the OpenID Foundation's client test module for it, if there is one
-    :param times: how often it acts before it heals by itself; nothing means always
+    :param times: how often it acts before it heals by itself; None means always
     """
 
     name: str
     summary: str
-    acts: tuple[tuple[Seam, Act], ...]
+    acts: tuple[tuple[Hook, Act], ...]
     oidf: str | None = None
     times: int | None = None
 
 
 class FaultTable:
-    """Faults by name, filled by decorators while a module is read."""
+    """Faults by name; decorators add them when a module is imported."""
 
     def __init__(self) -> None:
         self.faults: dict[str, Fault] = {}
 
     def at(
-        self, seam: Seam, *, oidf: str | None = None, times: int | None = None
+        self, hook: Hook, *, oidf: str | None = None, times: int | None = None
     ) -> Callable[[A], A]:
-        """Make the decorated function a fault with the function's name."""
+        """Make the decorated function a fault, with the function's name."""
 
-        def write_down(act: A) -> A:
+        def declare(act: A) -> A:
             name, summary = act.__name__, (act.__doc__ or "").strip()
             self.faults[name] = Fault(
-                name=name, summary=summary, acts=((seam, act),), oidf=oidf, times=times
+                name=name, summary=summary, acts=((hook, act),), oidf=oidf, times=times
             )
             return act
 
-        return write_down
+        return declare
 
-    def also(self, name: str, seam: Seam) -> Callable[[A], A]:
-        """Let a fault act at a second seam too."""
+    def also(self, name: str, hook: Hook) -> Callable[[A], A]:
+        """Let a fault act at a second hook too."""
 
-        def write_down(act: A) -> A:
+        def declare(act: A) -> A:
             fault = self.faults[name]
-            self.faults[name] = replace(fault, acts=(*fault.acts, (seam, act)))
+            self.faults[name] = replace(fault, acts=(*fault.acts, (hook, act)))
             return act
 
-        return write_down
+        return declare
 
 
 class ActiveFault:
-    """A fault that is on. As a context manager it heals at the end of the block.
+    """An active fault. As a context manager it heals at the end of the block.
 
-    :param times: how often it still acts; nothing means always
+    :param times: how often it may act; None means always
     """
 
     def __init__(
@@ -98,9 +107,9 @@ class ActiveFault:
     ) -> None:
         self._heal(self)
 
-    def acts_at(self, seam: Seam) -> list[Act]:
-        """What there is to do at a seam now; counts as one time if there is anything."""
-        acts = [act for place, act in self.fault.acts if place == seam]
+    def acts_at(self, hook: Hook) -> list[Act]:
+        """The functions to call at a hook now. If there are any, this counts as one time."""
+        acts = [act for at, act in self.fault.acts if at == hook]
         if not acts or (self._times is not None and self.acted >= self._times):
             return []
         self.acted += 1
@@ -108,9 +117,9 @@ class ActiveFault:
 
 
 class ActiveFaults:
-    """The faults of one provider that are on.
+    """The active faults of one provider.
 
-    :param table: those there are
+    :param table: all faults, by name
     """
 
     def __init__(self, table: Mapping[str, Fault]) -> None:
@@ -119,9 +128,9 @@ class ActiveFaults:
         self._lock = threading.Lock()
 
     def start(self, name: str, *, times: int | None = None) -> ActiveFault:
-        """Misbehave in this way from now on.
+        """Activate a fault.
 
-        :raises ValueError: no fault has that name; the message lists them all
+        :raises ValueError: no fault has that name; the message lists all names
         """
         fault = self._table.get(name)
         if fault is None:
@@ -136,19 +145,53 @@ class ActiveFaults:
         return active
 
     def heal(self, name: str | None = None) -> None:
-        """Behave again: in this respect, or in all."""
+        """End one fault, or all."""
         with self._lock:
             self._active = [
                 active for active in self._active if name not in (None, active.fault.name)
             ]
 
-    def act(self, seam: Seam, subject: object) -> None:
-        """Let the faults that are on spoil what is about to leave."""
+    def act(self, hook: Hook, subject: object) -> None:
+        """Let the active faults change what is about to leave."""
         with self._lock:
-            acts = [act for active in self._active for act in active.acts_at(seam)]
+            acts = [act for active in self._active for act in active.acts_at(hook)]
         for act in acts:
             act(subject)
 
     def _stop(self, fault: ActiveFault) -> None:
         with self._lock:
             self._active = [active for active in self._active if active is not fault]
+
+
+def page(answer: Answer, status: int) -> None:
+    """Answer with an HTML page."""
+    answer.status, answer.content_type, answer.body = status, "text/html; charset=utf-8", PAGE
+
+
+def redirect(answer: Answer) -> None:
+    """Redirect the client, with the form that it posted, to an internal address."""
+    page(answer, 307)
+    answer.headers["Location"] = INTERNAL_URL
+
+
+def oversized(answer: Answer) -> None:
+    """Send 50 MB of JSON, a megabyte at a time."""
+    megabyte = b" " * 1_000_000
+    pieces = [b'{"padding":"', *[megabyte] * (OVERSIZED_BYTES // len(megabyte)), b'"}']
+    answer.body = iter(pieces)
+
+
+def error(answer: Answer, code: str, *, status: int = 400) -> None:
+    """Answer with an OAuth error."""
+    answer.status, answer.body = status, None
+    answer.members = {"error": code, "error_description": f"A fault of the provider: {code}."}
+
+
+def busy(answer: Answer, status: int, *, retry_after: str | None) -> None:
+    """Answer that the provider is busy.
+
+    :param retry_after: the Retry-After header, in seconds; None leaves it out
+    """
+    page(answer, status)
+    if retry_after is not None:
+        answer.headers["Retry-After"] = retry_after

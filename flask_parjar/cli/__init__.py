@@ -1,0 +1,14 @@
+"""The commands of ``flask parjar …``, for operators and developers. Each one has its own file."""
+
+from __future__ import annotations
+
+from flask.cli import AppGroup
+
+from .dev_provider import dev_provider
+from .sessions import list_sessions
+
+parjar_cli: AppGroup = AppGroup(
+    "parjar", help="Log in with signed and pushed OpenID Connect requests."
+)
+parjar_cli.add_command(dev_provider)
+parjar_cli.add_command(list_sessions)

@@ -1,0 +1,54 @@
+"""``flask parjar sessions``: who is logged in."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+
+import click
+from flask.cli import with_appcontext
+
+from ..errors import ParJarError
+from ..flows.session_registry import Registration
+from ..runtime import current_runtime
+
+
+@click.command("sessions")
+@click.argument("subject", required=False)
+@click.option("--provider", "name", help="Of this provider alone, by its name in PARJAR_PROVIDERS.")
+@click.option("--end", is_flag=True, help="End the subject's sessions, wherever they are.")
+@with_appcontext
+def list_sessions(subject: str | None, name: str | None, end: bool) -> None:
+    """List who is logged in, or the sessions of one SUBJECT (the sub); with --end, end them.
+
+    It can do so where PARJAR_STORE is one that all processes share.
+    """
+    runtime = current_runtime()
+    if runtime.sessions is None or runtime.settings.store == "memory":
+        store = runtime.settings.store or "not set"
+        raise click.ClickException(
+            f"PARJAR_STORE is {store}, so no other process can see the sessions: "
+            "set it to redis://…"
+        )
+    if end and subject is None:
+        raise click.UsageError("say whose sessions to end: flask parjar sessions SUBJECT --end")
+    try:
+        chosen = runtime.providers.values() if name is None else [runtime.provider(name)]
+        registrations = [
+            Registration(each.name, each.issuer, each.client.client_id) for each in chosen
+        ]
+        found = [
+            session for each in registrations for session in runtime.sessions.find(each, subject)
+        ]
+        if end and subject is not None:
+            for session in found:
+                runtime.sessions.revoke(session)
+            for each in registrations:
+                runtime.sessions.end_by_operator(each, subject, now=int(time.time()))
+    except ParJarError as error:
+        raise click.ClickException(f"{error.error_code}: {error.detail}. {error.advice}") from error
+    for session in sorted(found, key=lambda each: each.logged_in_at):
+        began = datetime.fromtimestamp(session.logged_in_at, timezone.utc)
+        click.echo(f"{began:%Y-%m-%d %H:%M:%S} UTC  {session.provider}  {session.subject}")
+    sessions = "1 session" if len(found) == 1 else f"{len(found)} sessions"
+    click.echo(f"{sessions} {'ended' if end else 'open'}")

@@ -1,0 +1,1 @@
+"""The Flask half: requests, responses, the session, cookies."""

@@ -1,0 +1,403 @@
+"""Who is logged in, kept in ``flask.session``."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+from typing import Any, NamedTuple, cast
+
+from flask import Response, current_app, request
+from flask import session as flask_session
+from flask.sessions import SecureCookieSessionInterface, SessionInterface
+from werkzeug.local import LocalProxy
+
+from ..errors import LoginError, StoreUnavailable
+from ..flows.session_registry import GRACE_PERIOD, SessionEntry, SessionRegistry
+from ..protocol.client import ClientConfig
+from ..protocol.id_token import IDTokenClaims, is_fresh
+from ..protocol.identity import ANONYMOUS, Identity
+from ..runtime import Runtime, current_runtime, require_shared_store
+from .last_use import forget_use, is_idle, note_use
+from .session_record import ReplacedSession, SessionRecord
+from .shape import read_each
+from .transactions import get_pending_logins, put_pending_logins
+
+log: logging.Logger = logging.getLogger("flask_parjar")
+
+SESSION_KEY = "_parjar_user"
+REPLACED_KEY = "_parjar_replaced"  # the sessions that this one replaced
+IDLE_KEY = "_parjar_idle"  # whether a session ended because it was not used
+_MAX_REPLACED = 5
+_CACHED = "flask_parjar.identity"  # a key of the WSGI environ, which ends with the request
+
+
+class NewSession(NamedTuple):
+    """What `log_in` began.
+
+    :param identity: the person, with the app's own user where a `user_loader` gives one.
+    :param replaced: the session that this one replaced, of the same person or another one.
+    """
+
+    record: SessionRecord
+    identity: Identity
+    replaced: SessionRecord | None
+
+
+class _Current(NamedTuple):
+    """What this request knows of its session, cached in the WSGI environ.
+
+    :param stored: the value in ``flask.session`` that it was read from.
+    :param failure: why the store could not be asked; there is no record then.
+    """
+
+    stored: object
+    record: SessionRecord | None
+    identity: Identity
+    failure: StoreUnavailable | None = None
+
+
+_NO_ONE = _Current(None, None, ANONYMOUS)
+
+
+def log_in(identity: Identity, *, id_token: IDTokenClaims, now: int) -> NewSession:
+    """Start a new session in place of the one before.
+
+    Unless the old session is active and of the same person, its content is removed, except for
+    logins under way in other tabs. A session that is kept on the server gets a new identifier, so
+    that one that was known before the login (session fixation) is of no use after it.
+
+    :raises LoginError: ``user_refused``.
+    :raises StoreUnavailable: the new session cannot be registered; the old one is as it was.
+    """
+    runtime = current_runtime()
+    # Made before user_loader is called, which may change the claims that it is given.
+    record = SessionRecord.of(
+        identity,
+        client_id=runtime.provider(identity.provider).client.client_id,
+        logged_in_at=now,
+        handle=_new_handle(runtime),
+        store=runtime.store_kind,
+        in_cookie=isinstance(current_app.session_interface, SecureCookieSessionInterface),
+    )
+    identity = _with_user(runtime, identity)
+    if not identity:
+        raise LoginError("user_refused", "user_loader returned None")
+    former, replaced = peek_session(), _replaced_sessions(now)
+    goes_on = former is not None and former.is_of(identity) and not _has_ended(runtime, former, now)
+    entry = record.entry
+    if runtime.sessions is not None and entry is not None:
+        runtime.sessions.register(entry, issued_at=id_token.issued_at, alg=id_token.alg)
+        replaced += _expire_replaced(runtime.sessions, former, now=now)
+    if not goes_on:  # not before: if the store fails, the session of before goes on
+        _start_over(now=now)
+    new = NewSession(record, identity, former)
+    _put_session(runtime, new, replaced=replaced[-_MAX_REPLACED:])
+    if _has_just_signed_in(runtime, identity.provider, id_token, now):
+        flask_session.pop(IDLE_KEY, None)
+    return new
+
+
+def log_out() -> Identity:
+    """End this browser's session.
+
+    The sessions that it replaced in the last minute end too. If the store does not answer, the
+    session in the browser still ends.
+
+    :returns: who was logged in; falsy where no one was.
+    """
+    runtime, record = current_runtime(), peek_session()
+    entry = None if record is None else record.entry
+    if entry is not None and runtime.sessions is not None:
+        try:
+            runtime.sessions.revoke(entry)
+            for replaced in _replaced_sessions(int(time.time())):
+                runtime.sessions.revoke_replaced(replaced.name)
+        except StoreUnavailable as exc:
+            log.warning("a session's entry was left to expire: %s", exc.detail)
+    _clear(now=int(time.time()))
+    return ANONYMOUS if record is None else record.identity
+
+
+def peek_session() -> SessionRecord | None:
+    """Read this browser's session alone, even if it has ended; None where there is none.
+
+    Neither the store nor the ``user_loader`` is asked: at a logout it does not matter what they
+    say. A person whose session is too old may still be signed in at the provider.
+    """
+    return _read_record(current_runtime(), flask_session.get(SESSION_KEY))
+
+
+def ended_idle(*, now: int) -> bool:
+    """Whether a session in this browser ended because it was not used, or ends so now.
+
+    The person may have left, and may still be signed in at the provider. So it is remembered until
+    a login proves that somebody has just signed in there.
+    """
+    record = peek_session()
+    return IDLE_KEY in flask_session or (record is not None and is_idle(record, now=now))
+
+
+def current_entry() -> SessionEntry | None:
+    """The registry's entry of this session; None where no one is logged in or no store is set."""
+    record = _current_or_raise().record
+    return None if record is None else record.entry
+
+
+def logged_in_at() -> int:
+    """When the login was, in seconds since 1970; 0 where no one is logged in."""
+    record = _current_or_raise().record
+    return 0 if record is None else record.logged_in_at
+
+
+def get_identity() -> Identity:
+    """Who is logged in: `ANONYMOUS` where no one is.
+
+    Reads the session once in a request. With a shared PARJAR_STORE, the store is asked too, every
+    few seconds. A session that has ended is emptied.
+
+    :raises StoreUnavailable: the store has not answered for a while.
+    """
+    return _current_or_raise().identity
+
+
+def _identity_to_show() -> Identity:
+    """Who is logged in, for `current_user`: while the store does not answer, it is no one.
+
+    So pages that need no login are still shown, the app's own error pages too. Guards refuse: they
+    call `get_identity`.
+    """
+    return _current().identity
+
+
+def check_session_interface(interface: SessionInterface) -> None:
+    """Warn if a session on the server keeps its identifier at a login (session fixation)."""
+    in_cookie = isinstance(interface, SecureCookieSessionInterface)
+    if not in_cookie and not hasattr(interface, "regenerate"):
+        log.warning(
+            "%s keeps sessions on the server and has no method `regenerate`, so a person who knew "
+            "the identifier of a session before the login is logged in after it: use Flask-Session "
+            "0.6 or later, or give your session interface this method",
+            type(interface).__name__,
+        )
+
+
+def set_private_cache_control(response: Response) -> Response:
+    """Forbid shared caches to keep a page that was made for one person.
+
+    A page that sets no Cache-Control is not stored at all. From a header that it sets, what lets
+    shared caches store the page is removed: ``send_file`` writes ``public`` by itself, from a
+    setting that is meant for static files.
+
+    RFC 9111 sections 3 and 5.2.2.
+    """
+    if not _is_for_one_person(response):
+        return response
+    response.vary.add("Cookie")
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = "private, no-store"
+        return response
+    control = response.cache_control
+    control.pop("public", None)
+    control.pop("s-maxage", None)
+    if "no-store" not in control and control.get("private", "") is not None:
+        control["private"] = None
+    return response
+
+
+def _is_for_one_person(response: Response) -> bool:
+    cached: _Current | None = request.environ.get(_CACHED)
+    if cached is not None:
+        return bool(cached.identity)
+    # A streamed page may use current_user after its headers were sent. A file does not.
+    if not response.is_streamed or response.direct_passthrough or response.cache_control.public:
+        return False
+    return SESSION_KEY in flask_session
+
+
+#: Who is logged in, as a proxy to an `Identity`; falsy when no one is. In templates too.
+current_user: Identity = cast(Identity, LocalProxy(_identity_to_show))
+
+
+def _current_or_raise() -> _Current:
+    current = _current()
+    if current.failure is not None:
+        raise current.failure
+    return current
+
+
+def _current() -> _Current:
+    """What this request knows of its session, looked up once."""
+    stored: object = flask_session.get(SESSION_KEY)
+    cached: _Current | None = request.environ.get(_CACHED)
+    # Reuse the cached identity only if it was built from this very value. A login in this request
+    # replaces the value, and a dispatcher may pass the environ to an app with its own session.
+    if cached is not None and cached.stored is stored:
+        return cached
+    return _look_up(current_runtime(), stored)
+
+
+def _look_up(runtime: Runtime, stored: object) -> _Current:
+    environ = request.environ
+    record = _read_record(runtime, stored)
+    if record is not None:
+        try:
+            is_over = _end_if_over(runtime, record)
+        except StoreUnavailable as exc:
+            log.warning("who is logged in is not known: %s: %s", exc.error_code, exc.detail)
+            environ[_CACHED] = current = _Current(stored, None, ANONYMOUS, exc)
+            return current
+        if is_over:
+            stored = record = None
+    if record is None:
+        environ[_CACHED] = current = _Current(stored, None, ANONYMOUS)
+        return current
+    # Cache the identity before calling user_loader: it may use current_user itself, and then sees
+    # the person without their user, in place of calling itself for ever.
+    environ[_CACHED] = current = _Current(stored, record, record.identity)
+    if runtime.hooks.user_loader is not None:
+        try:
+            identity = _with_user(runtime, current.identity)
+        except BaseException:
+            # Without the app's user this identity is not complete: the next look must load again.
+            del environ[_CACHED]
+            raise
+        environ[_CACHED] = current = _Current(stored, record if identity else None, identity)
+    return current
+
+
+def _read_record(runtime: Runtime, stored: object) -> SessionRecord | None:
+    """The record of a session that fits the configuration."""
+    record = SessionRecord.from_cookie(stored)
+    if record is None:
+        return None
+    provider = runtime.providers.get(record.provider)
+    fits = provider is not None and _fits(runtime, provider.client, record)
+    return record if fits else None
+
+
+def _fits(runtime: Runtime, client: ClientConfig, record: SessionRecord) -> bool:
+    """Whether a session is one of this configuration.
+
+    The name of a provider may have another issuer or client now, and another app may share our
+    cookie and SECRET_KEY. Without the shared store that a session began with, it would be active
+    again after its end.
+    """
+    began_in_shared, is_shared = record.store == "shared", runtime.store_kind == "shared"
+    return (record.issuer, record.client_id, began_in_shared) == (
+        client.issuer,
+        client.client_id,
+        is_shared,
+    )
+
+
+def _put_session(runtime: Runtime, new: NewSession, *, replaced: list[ReplacedSession]) -> None:
+    """Write a login into ``flask.session``, and into the cache of this request."""
+    if replaced:
+        flask_session[REPLACED_KEY] = [each.to_cookie() for each in replaced]
+    flask_session[SESSION_KEY] = stored = new.record.to_cookie()
+    # Flask-Session and others change the identifier of a session this way. They do nothing while
+    # the session is empty, so this comes after the writes.
+    interface = current_app.session_interface
+    check_session_interface(interface)  # again: the app may have set it after init_app
+    regenerate = getattr(interface, "regenerate", None)
+    if regenerate is not None:
+        regenerate(flask_session)
+    request.environ[_CACHED] = _Current(stored, new.record, new.identity)
+
+
+def _new_handle(runtime: Runtime) -> str | None:
+    """A random name for a new session in the store; None where no store is set."""
+    if runtime.settings.store is None:
+        return None
+    require_shared_store(runtime)
+    return secrets.token_urlsafe(16)
+
+
+def _expire_replaced(
+    sessions: SessionRegistry, former: SessionRecord | None, *, now: int
+) -> list[ReplacedSession]:
+    """Let the session that a new one replaces end soon.
+
+    It does not end at once, because the browser may have other requests under way with the old
+    cookie. Its name is kept in the new session, so that a logout within this time ends it too.
+    """
+    former_entry = None if former is None else former.entry
+    if former_entry is None:
+        return []
+    return [ReplacedSession(sessions.expire_soon(former_entry), now + GRACE_PERIOD)]
+
+
+def _end_if_over(runtime: Runtime, record: SessionRecord) -> bool:
+    """Empty a session that has ended.
+
+    :returns: whether it was emptied.
+    :raises StoreUnavailable: the store has not answered for a while.
+    """
+    now = int(time.time())
+    if is_idle(record, now=now) or _is_too_old(runtime, record, now):
+        _start_over(now=now)
+        return True
+    note_use(record, now=now)
+    sessions, entry = runtime.sessions, record.entry
+    if sessions is None or entry is None or sessions.is_active(entry):
+        return False
+    sessions.revoke(entry)  # its tokens go with it
+    _start_over(now=now)
+    return True
+
+
+def _has_ended(runtime: Runtime, record: SessionRecord, now: int) -> bool:
+    """Whether a session is too old, was idle for too long, or was ended by someone else.
+
+    :raises StoreUnavailable: the store has not answered for a while.
+    """
+    if _is_too_old(runtime, record, now) or is_idle(record, now=now):
+        return True
+    sessions, entry = runtime.sessions, record.entry
+    return sessions is not None and entry is not None and not sessions.is_active(entry)
+
+
+def _is_too_old(runtime: Runtime, record: SessionRecord, now: int) -> bool:
+    return now - record.logged_in_at > runtime.settings.session_lifetime
+
+
+def _replaced_sessions(now: int) -> list[ReplacedSession]:
+    """The sessions that were replaced in this browser within the last minute."""
+    replaced = read_each(flask_session.get(REPLACED_KEY), ReplacedSession.from_cookie)
+    return [each for each in replaced if now <= each.ends_at]
+
+
+def _start_over(*, now: int) -> None:
+    """Empty the session, except for logins under way in other tabs."""
+    pending = get_pending_logins()
+    _clear(now=now)
+    put_pending_logins(pending)
+
+
+def _clear(*, now: int) -> None:
+    """Empty the session, but remember an idle end.
+
+    Otherwise a logout, or a login that was begun before the idle end, would lead around the
+    question that must follow.
+    """
+    was_idle = ended_idle(now=now)
+    flask_session.clear()
+    forget_use()
+    if was_idle:
+        flask_session[IDLE_KEY] = True
+
+
+def _has_just_signed_in(runtime: Runtime, provider: str, id_token: IDTokenClaims, now: int) -> bool:
+    """Whether a person signed in at the provider within PARJAR_IDLE_TIMEOUT."""
+    max_age, skew = runtime.settings.idle_timeout or 0, runtime.provider(provider).client.clock_skew
+    return is_fresh(id_token.claims.get("auth_time"), max_age=max_age, now=now, skew=skew)
+
+
+def _with_user(runtime: Runtime, identity: Identity) -> Identity:
+    """Add the app's own user; a person without one in the app is not logged in."""
+    load = runtime.hooks.user_loader
+    if load is None:
+        return identity
+    user: Any = load(identity)
+    return ANONYMOUS if user is None else identity.with_user(user)

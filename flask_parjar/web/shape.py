@@ -1,0 +1,37 @@
+"""Checks of the values in ``flask.session`` under our keys.
+
+The session is signed or on the server, so no attacker wrote it. But another version of this library
+or the app itself may have. A value of another shape is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeGuard, TypeVar
+
+R = TypeVar("R")
+
+
+def copy_json(value: Any) -> Any:
+    """Copy a JSON value with all that is inside it."""
+    if isinstance(value, dict):
+        return {name: copy_json(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [copy_json(each) for each in value]
+    return value
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Say whether a value is a list, or a tuple, which some session serializers return instead."""
+    return isinstance(value, list | tuple)
+
+
+def are_words(values: object) -> TypeGuard[Sequence[str]]:
+    """Say whether a value is a list of strings."""
+    return is_list(values) and all(isinstance(each, str) for each in values)
+
+
+def read_each(values: object, read: Callable[[object], R | None]) -> list[R]:
+    """Read each entry of a list; leave out an entry for which `read` returns None."""
+    found = [read(each) for each in values] if is_list(values) else []
+    return [each for each in found if each is not None]

@@ -1,0 +1,110 @@
+"""Warnings about an app that starts, but will probably not do what its author wants.
+
+Nothing is decided here. Warnings about the configuration are logged at start. Warnings about the
+whole app, such as its own routes, are logged at the first request.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import Flask
+from werkzeug.routing import Rule
+
+from ..config import Settings
+from ..protocol.client import ClientConfig
+from ..protocol.urls import is_loopback
+from .cookie_diagnosis import cookie_faults
+from .own_urls import OWN_ENDPOINTS
+from .unguarded import uncalled_guards
+
+log: logging.Logger = logging.getLogger("flask_parjar")
+
+_SHORTEST_SECRET_KEY = 12  # characters; a shorter one can be guessed
+
+
+def log_start_warnings(app: Flask, settings: Settings) -> None:
+    """Log the warnings about the configuration."""
+    for warning in settings.warnings:
+        log.warning("%s", warning)
+    if len(app.secret_key or "") < _SHORTEST_SECRET_KEY:
+        log.warning(
+            "SECRET_KEY has %d characters, so it can be guessed, and with it anybody can log in as "
+            "anybody: write 32 or more random bytes",
+            len(app.secret_key or ""),
+        )
+    for client in settings.providers.values():
+        for warning in _redirect_uri_warnings(app.config, client, settings):
+            log.warning("%s", warning)
+
+
+def _redirect_uri_warnings(
+    config: Mapping[str, Any], client: ClientConfig, settings: Settings
+) -> Iterator[str]:
+    """Why logins will probably not come back to the URL that is configured for it."""
+    if client.redirect_uri is None:
+        return
+    uri, parts = client.redirect_uri, urlsplit(client.redirect_uri)
+    found = f"PARJAR_REDIRECT_URI of provider {client.name!r} is {uri}"
+    of_provider = f"/{client.name}" if settings.named else ""
+    callback = f"{settings.url_prefix or ''}/callback{of_provider}"
+    if not parts.path.endswith(callback):
+        yield (
+            f"{found}, and this app has its callback at {callback} (see PARJAR_URL_PREFIX): unless "
+            "a proxy changes the path, each login ends in a 404"
+        )
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        yield f"{found}: write an https URL; over http others can read what comes back"
+    for fault in cookie_faults(config, callback_url=uri, provider_url=client.issuer):
+        yield f"logins at provider {client.name!r} will be lost: {fault}"
+
+
+def log_first_request_warnings(app: Flask) -> None:
+    """Log the warnings about the whole app, at its first request only."""
+    given = _keys(app)
+
+    def check() -> None:
+        before = app.before_request_funcs[None]
+        # A new list: Flask is going through the old one, and must not miss the next function.
+        app.before_request_funcs[None] = [each for each in before if each is not check]
+        for warning in (*_late_keys(app, given), *_shadowed_routes(app), *uncalled_guards(app)):
+            log.warning("%s", warning)
+
+    # Before the functions of the app: one of them may be a guard.
+    app.before_request_funcs.setdefault(None, []).insert(0, check)
+
+
+def _keys(app: Flask) -> dict[str, Any]:
+    return {name: value for name, value in app.config.items() if name.startswith("PARJAR_")}
+
+
+def _late_keys(app: Flask, given: Mapping[str, Any]) -> Iterator[str]:
+    now = _keys(app)
+    for name in sorted({*now, *given}):
+        if now.get(name) != given.get(name):
+            yield f"{name} was changed after ParJar read it, which has no effect: set it before"
+
+
+def _shadowed_routes(app: Flask) -> Iterator[str]:
+    """Routes of the app with the path of one of ours. Which of the two is used depends on order."""
+    ours = [rule for rule in app.url_map.iter_rules() if rule.endpoint in OWN_ENDPOINTS]
+    for rule in app.url_map.iter_rules():
+        for own in ours:
+            if rule.endpoint not in OWN_ENDPOINTS and _is_same_route(rule, own):
+                yield (
+                    f"{own.rule} is a route of Flask-ParJar, and the app has one of its own there "
+                    f"({rule.endpoint}): one of the two is never used. Set PARJAR_URL_PREFIX, such "
+                    "as /auth, or give the app's page another path"
+                )
+
+
+def _is_same_route(one: Rule, other: Rule) -> bool:
+    return (
+        re.sub("<.*?>", "<>", one.rule) == re.sub("<.*?>", "<>", other.rule)
+        and one.subdomain == other.subdomain
+        and not (one.methods or set()).isdisjoint(other.methods or set())
+    )

@@ -1,0 +1,26 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from flask_parjar.protocol.client import RESPONSE_MODES_OF_THE_BROWSER
+from flask_parjar.protocol.opener import TokenOpener
+from flask_parjar.protocol.response import ResponseParameters
+from flask_parjar.protocol.response_mode import RESPONSE_MODES
+from tests.protocol.examples import NOW
+
+
+def open_nothing(verify: Callable[[TokenOpener], ResponseParameters]) -> ResponseParameters:
+    raise AssertionError("a token was opened")
+
+
+def test_each_mode_that_may_be_configured_has_a_row() -> None:
+    assert {*RESPONSE_MODES} == {None, *RESPONSE_MODES_OF_THE_BROWSER}
+    assert [mode for mode, row in RESPONSE_MODES.items() if row.posted] == ["form_post"]
+
+
+@pytest.mark.parametrize("mode", [None, "query", "form_post"])
+def test_nothing_is_around_a_plain_response(mode: str | None) -> None:
+    received = ResponseParameters({"code": "x", "response": "ignored"})
+    assert RESPONSE_MODES[mode].unwrap(received, open_nothing, NOW) is received

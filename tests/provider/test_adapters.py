@@ -1,0 +1,103 @@
+"""The readers underneath an answer: of a socket until a deadline, and of a body in chunks."""
+
+from __future__ import annotations
+
+import io
+import socket
+import time
+
+import pytest
+
+from flask_parjar import ProviderUnavailable
+from flask_parjar.protocol.outbound import Outbound
+from flask_parjar.provider.adapters import MalformedAnswer, _Chunks, _DeadlineReader
+from tests.support.framing import CHUNKS, SAID
+
+
+def test_bytes_that_are_always_there_end_too() -> None:
+    """A socket's own time-out would never come: nothing is ever waited for."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.2)
+        theirs.sendall(b"x" * 1000)
+        raw = ours.makefile("rb", buffering=0)
+        reader = _DeadlineReader(raw, ours)  # type: ignore[arg-type]
+        with reader:
+            assert reader.readable()
+            assert reader.readinto(bytearray(1)) == 1
+            time.sleep(0.25)
+            with pytest.raises(TimeoutError, match="whole exchange"):
+                reader.readinto(bytearray(1))
+        assert reader.closed and raw.closed
+        assert isinstance(reader, io.RawIOBase)
+
+
+def test_a_socket_that_is_not_to_wait_is_looked_at_after_the_deadline_too() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.settimeout(0.01)
+        with _DeadlineReader(ours.makefile("rb", buffering=0), ours) as reader:  # type: ignore[arg-type]
+            time.sleep(0.02)
+            ours.settimeout(0)
+            assert reader.readinto(bytearray(1)) is None
+            theirs.sendall(b"x")
+            assert reader.readinto(bytearray(1)) == 1
+
+
+def test_chunks_are_read_as_far_as_they_are_there() -> None:
+    """What ``read1`` of a response asks for, with the newer urllib3."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs, _Chunks(ours.makefile("rb")) as chunks:
+        ours.settimeout(2)
+        theirs.sendall(b"7\r\n" + SAID[:3])
+        assert chunks.readline() == b"7\r\n"
+        assert chunks.read1(100) == SAID[:3]
+        theirs.sendall(SAID[3:] + CHUNKS[-7:])
+        assert (chunks.read1(2), chunks.read1()) == (SAID[3:5], SAID[5:])
+        assert chunks.read1(2) == b"\r\n"
+        assert not chunks.ended
+        assert chunks.readline() == b"0\r\n"
+        assert chunks.ended
+        assert chunks.readline() == b"\r\n"
+    assert chunks.closed
+
+
+def test_chunks_give_no_more_than_is_theirs() -> None:
+    chunks = _Chunks(io.BufferedReader(io.BytesIO(CHUNKS)))  # type: ignore[arg-type]
+    with pytest.raises(MalformedAnswer):
+        chunks.read(2)
+    chunks = _Chunks(io.BufferedReader(io.BytesIO(CHUNKS)))  # type: ignore[arg-type]
+    chunks.readline()
+    with pytest.raises(MalformedAnswer):
+        chunks.readline()
+    chunks = _Chunks(io.BufferedReader(io.BytesIO(CHUNKS)))  # type: ignore[arg-type]
+    chunks.readline()
+    buffer = bytearray(100)
+    assert chunks.readinto(buffer) == 3 and buffer[:3] == SAID[:3]
+    assert chunks.read(100) == b"\r\n"
+    chunks.readline()
+    assert chunks.read() == SAID[3:]
+
+
+def test_one_timeout_for_all_the_addresses_of_a_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A name with four addresses that swallow packets costs one time-out, and not four."""
+    import socket
+
+    from flask_parjar.provider import Http
+
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+        port = listener.getsockname()[1]
+        waiting = [socket.socket() for _ in range(4)]
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.1", port))
+        one = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **more: [one] * 4)  # the resolver
+        began = time.monotonic()
+        with pytest.raises(ProviderUnavailable) as caught:
+            Http(timeout=0.5).send(Outbound(method="GET", url=f"http://op.example:{port}/"))
+        took = time.monotonic() - began
+        for each in waiting:
+            each.close()
+    assert caught.value.error_code == "provider_timeout"
+    assert 0.4 < took < 0.95

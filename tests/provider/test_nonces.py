@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+from flask_parjar.provider.nonces import Nonces
+
+
+def test_each_place_has_the_nonce_that_it_gave_last() -> None:
+    nonces = Nonces()
+    assert nonces.get("https://op.example") is None
+    nonces.put("https://op.example", "first")
+    nonces.put("https://api.example", "of another")
+    nonces.put("https://op.example", "second")
+    assert nonces.get("https://op.example") == "second"
+    assert nonces.get("https://api.example") == "of another"
+
+
+def test_of_very_many_places_the_newest_are_kept() -> None:
+    nonces = Nonces()
+    for number in range(1_500):
+        nonces.put(f"https://{number}.example", "n")
+    kept = [number for number in range(1_500) if nonces.get(f"https://{number}.example")]
+    assert len(kept) <= 1_000 and kept[-1] == 1_499
+    assert kept == list(range(kept[0], 1_500))

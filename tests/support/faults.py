@@ -1,0 +1,100 @@
+"""One login against a provider that misbehaves: what came of it, and what was left undone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from flask import Flask
+from joserfc.jwk import ECKey
+from werkzeug.test import TestResponse
+
+from flask_parjar import LoginOptions, ParJar
+from flask_parjar.testing import DevProvider, Stopped
+from tests.support.site import SCOPES, Visitor, make_site
+
+#: The ID-token faults that only a request for them can meet.
+ASKS_FOR_MORE = ("auth_time", "acr", "sub_other")
+
+
+#: A site for which the ID token and userinfo are encrypted.
+ENCRYPTED: dict[str, object] = {
+    "PARJAR_ENCRYPTION_KEY": ECKey.generate_key("P-256").as_dict(private=True),
+    "PARJAR_ID_TOKEN_ENCRYPTION": "ECDH-ES+A256KW A256CBC-HS512",
+    "PARJAR_USERINFO_ENCRYPTION": "ECDH-ES A256GCM",
+    "PARJAR_USERINFO": True,
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a login ended.
+
+    :param place: where it ended: ``login``, ``callback``, or at the ``provider``
+    :param code: our error code, None for a login that went well
+    :param calls: what the site asked the provider, in order
+    """
+
+    place: str
+    status: int
+    code: str | None
+    calls: tuple[str, ...]
+    page: str
+    logged_in: bool
+
+
+def attempt(fault: str) -> Outcome:
+    """Log in while the provider misbehaves in one way."""
+    config: dict[str, object] = {"PARJAR_SCOPES": SCOPES}
+    if fault.startswith(("userinfo", "dpop_binding")):
+        config["PARJAR_USERINFO"] = True
+    if fault.endswith("client_secret"):
+        config["PARJAR_CLIENT_AUTH"] = "client_secret_post"
+        config["PARJAR_CLIENT_SECRET"] = "the secret that client and provider share"
+    if "dpop" in fault and not fault.endswith("_unasked"):
+        config["PARJAR_DPOP"] = True
+    if fault.startswith("jwe") or "encryption" in fault:
+        config |= ENCRYPTED
+    if "encryption" in fault:
+        config["PARJAR_REQUEST_ENCRYPTION_ALG"] = "ECDH-ES"
+    provider = DevProvider("https://op.example")
+    provider.dpop_nonces = fault.startswith("dpop_nonce")
+    app = make_site(provider, prepare=_exacting_login, **config)
+    more = any(claim in fault for claim in ASKS_FOR_MORE)
+    with provider.fault(fault):
+        return _log_in(Visitor(app, provider), provider, "/exacting" if more else "/login?next=/me")
+
+
+def _exacting_login(app: Flask, parjar: ParJar) -> None:
+    @app.get("/exacting")
+    def exacting() -> object:
+        ada = {"id_token": {"sub": {"value": "ada"}}}
+        wishes = {"max_age": 60, "acr_values": ["pwd"], "essential_acr": True, "claims": ada}
+        return parjar.login(LoginOptions(**wishes), next="/me")
+
+
+def _log_in(visitor: Visitor, provider: DevProvider, login_url: str) -> Outcome:
+    response = visitor.get(login_url)
+    if response.status_code != 302:
+        return _outcome("login", response, visitor, provider)
+    try:
+        back = visitor.come_back(response.location)
+    except Stopped:
+        return _outcome("provider", response, visitor, provider)
+    return _outcome("callback", visitor.get(back), visitor, provider)
+
+
+def _outcome(
+    place: str, response: TestResponse, visitor: Visitor, provider: DevProvider
+) -> Outcome:
+    found = re.search(r"Code: <code>(\w+)</code>", response.text)
+    asked = [call.endpoint for call in provider.calls]
+    ours = ("discovery", "jwks", "pushed_authorization_request", "token", "userinfo")
+    return Outcome(
+        place=place,
+        status=response.status_code,
+        code=found[1] if found else None,
+        calls=tuple(name for name in asked if name in ours),
+        page=response.text,
+        logged_in=visitor.get("/me").status_code == 200,
+    )
