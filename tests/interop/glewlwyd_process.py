@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import sqlite3
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +16,8 @@ from typing import Any
 
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from tests.interop.child_process import ChildProcess
+from tests.support.child_process import ChildProcess
+from tests.support.ports import find_free_port
 
 INSTALL = "apt-get install glewlwyd"
 MODULES = Path("/usr/lib/glewlwyd")
@@ -55,34 +55,34 @@ PLUGIN: Mapping[str, Any] = {
     "pkce-allowed": True,
     "pkce-required": True,
     "oauth-as-iss-id": True,
-    # signed requests, as RFC 9101 has them
+    # signed requests (RFC 9101)
     "request-parameter-allow": True,
     "request-parameter-ietf-strict": True,
     "request-maximum-exp": 120,
     "client-jwks-parameter": "jwks",
     "client-jwks_uri-parameter": "jwks_uri",
-    # pushed, and no other
+    # pushed requests, required
     "oauth-par-allowed": True,
     "oauth-par-required": True,
     "oauth-par-request_uri-prefix": "urn:ietf:params:oauth:request_uri:",
     "oauth-par-duration": 60,
 }
 
-#: Laid over `PLUGIN`: a provider that takes signed requests, and has no door to push them to.
+#: Laid over `PLUGIN`: a provider that reads signed requests, without PAR.
 WITHOUT_PAR: Mapping[str, Any] = {"oauth-par-allowed": False, "oauth-par-required": False}
 
-#: Laid over `PLUGIN`: the times of a request object are checked, to the second. Those of a client
-#: assertion are then too, and one without ``nbf`` is refused, which no standard asks for.
+#: Laid over `PLUGIN`: the times of request objects and of client assertions are checked, to the
+#: second. Both must have ``nbf``.
 WITH_NBF: Mapping[str, Any] = {"oauth-fapi-verify-nbf": True}
 
-#: Laid over `PLUGIN`: refresh tokens that rotate, tokens that can be given back.
+#: Laid over `PLUGIN`: refresh tokens that rotate, and revocation.
 WITH_ROTATION: Mapping[str, Any] = {
     "refresh-token-one-use": "always",
     "introspection-revocation-allowed": True,
     "introspection-revocation-allow-target-client": True,
 }
 
-#: Laid over `PLUGIN`: sessions that a site can end, and hears the end of.
+#: Laid over `PLUGIN`: sessions that a site can end, and logout tokens about their end.
 WITH_SESSIONS: Mapping[str, Any] = {
     "session-management-allowed": True,
     "session-cookie-name": "GLEWLWYD2_OIDC_SID",
@@ -130,8 +130,7 @@ class GlewlwydProcess(ChildProcess):
         plugins: Mapping[str, Mapping[str, Any]],
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="glewlwyd-")
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]  # it cannot be asked to take a free one
+        port = find_free_port()  # it cannot be asked to take a free one
         self.url = f"http://127.0.0.1:{port}"
         super().__init__(["glewlwyd", "--config-file", str(self._write_configuration(port))])
         self.wait_until_it_answers(f"{self.url}/api/")

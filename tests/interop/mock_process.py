@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-import socket
 import sys
 
-from tests.interop.child_process import ChildProcess
+from tests.support.child_process import ChildProcess
+from tests.support.ports import find_free_port
 
 
 def missing_mock() -> str | None:
@@ -20,8 +20,7 @@ class MockProcess(ChildProcess):
     """A running oidc-provider-mock; a context manager that ends it."""
 
     def __init__(self) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            port = listener.getsockname()[1]
+        port = find_free_port()
         self.issuer = f"http://127.0.0.1:{port}"
         super().__init__([sys.executable, "-m", "oidc_provider_mock", "--port", str(port)])
         self.wait_until_it_answers(self.issuer)

@@ -9,15 +9,17 @@
 //   https     {"cert": PEM text, "key": PEM text}
 //   clients   client metadata, as oidc-provider names it (the names of RFC 7591)
 //   features  oidc-provider's own names, laid over the ones below: {"jwtResponseModes": {"enabled": true}}
+//             {"dPoP": {"enabled": true, "requireNonce": true}} makes it want nonces in DPoP proofs
+//             {"encryption": {"enabled": true}} also makes keys to encrypt request objects for
 //
-// Refresh tokens rotate at each use, and the second use of one ends all that came of its login.
+// Refresh tokens rotate at each use, and the second use of one revokes all tokens of that login.
 // When it listens it prints one line, {"issuer": …, "port": …}; on stderr it complains of an unsupported
 // Node, of a configuration it cannot use, and of its own failures, and is silent otherwise.
-// GET /__calls answers what the protocol's endpoints received since the start, and which logout notices
+// GET /__calls answers what the protocol's endpoints received since the start, and which logout tokens
 // were sent; DELETE /__calls forgets it.
 // PUT /__access_tokens {"seconds": 60} or {"until": seconds since 1970} says how long they hold from now on.
 
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as https from 'node:https';
@@ -28,6 +30,7 @@ import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
 
 const HOST = '127.0.0.1';
 const SIGNING_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
+const ENCRYPTION_ALGORITHMS = ['RSA-OAEP', 'RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'];
 const ENDPOINTS = {
   '/.well-known/openid-configuration': 'discovery',
   '/jwks': 'jwks',
@@ -39,7 +42,7 @@ const ENDPOINTS = {
   '/session/end': 'end_session',
 };
 
-// oidc-provider writes its development notices with these two.
+// oidc-provider writes its development warnings with these two.
 console.info = () => {};
 console.warn = () => {};
 
@@ -50,16 +53,23 @@ async function readConfiguration() {
   return JSON.parse(await new Promise((resolve) => { lines.once('line', resolve); }));
 }
 
-function newSigningKeys() {
-  const pairs = {
+function privateJwks(pairs, use) {
+  return Object.entries(pairs).map(([kid, { privateKey }]) => (
+    { ...privateKey.export({ format: 'jwk' }), kid, use }
+  ));
+}
+
+function newKeys(features = {}) {
+  const signing = {
     rsa: generateKeyPairSync('rsa', { modulusLength: 2048 }),
     ec: generateKeyPairSync('ec', { namedCurve: 'P-256' }),
     okp: generateKeyPairSync('ed25519'),
   };
-  const keys = Object.entries(pairs).map(([kid, { privateKey }]) => (
-    { ...privateKey.export({ format: 'jwk' }), kid, use: 'sig' }
-  ));
-  return { keys };
+  const decrypting = features.encryption?.enabled ? {
+    'rsa-enc': generateKeyPairSync('rsa', { modulusLength: 2048 }),
+    'ec-enc': generateKeyPairSync('ec', { namedCurve: 'P-256' }),
+  } : {};
+  return { keys: [...privateJwks(signing, 'sig'), ...privateJwks(decrypting, 'enc')] };
 }
 
 function mergedFeatures(features = {}) {
@@ -74,6 +84,11 @@ function mergedFeatures(features = {}) {
   for (const [name, settings] of Object.entries(features)) {
     merged[name] = { ...merged[name], ...settings };
   }
+  if (merged.dPoP) {
+    const required = merged.dPoP.requireNonce === true;
+    const nonceSecret = required ? randomBytes(32) : undefined;
+    merged.dPoP = { ...merged.dPoP, nonceSecret, requireNonce: () => required };
+  }
   return merged;
 }
 
@@ -87,8 +102,8 @@ function findAccount(_ctx, login) {
   };
 }
 
-// What arrived, kept by looking over the provider's shoulder: the body is copied while the provider reads
-// it and then split without the provider's parser, so duplicated and unknown fields are seen too.
+// What arrived. The body is copied while the provider reads it, and split without the provider's parser,
+// so that duplicated and unknown fields are recorded too.
 class Record {
   calls = [];
 
@@ -137,7 +152,7 @@ class Record {
     };
   }
 
-  // A notice that we sent, and whether it was taken.
+  // A logout token that we sent, and whether the client accepted it.
   sent(client, error) {
     this.calls.push({
       endpoint: 'backchannel_logout',
@@ -201,7 +216,7 @@ const provider = new Provider(issuer, {
   adapter: (model) => new MemoryAdapter(model, kept),
   clients: configuration.clients ?? [],
   features: mergedFeatures(configuration.features),
-  jwks: newSigningKeys(),
+  jwks: newKeys(configuration.features),
   scopes: ['openid', 'offline_access', 'reports:read'],
   claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },
   findAccount,
@@ -216,6 +231,11 @@ const provider = new Provider(issuer, {
     clientAuthSigningAlgValues: ['HS256', ...SIGNING_ALGORITHMS],
     idTokenSigningAlgValues: SIGNING_ALGORITHMS,
     requestObjectSigningAlgValues: SIGNING_ALGORITHMS,
+    ...(configuration.features?.encryption?.enabled && {
+      idTokenEncryptionAlgValues: ENCRYPTION_ALGORITHMS,
+      userinfoEncryptionAlgValues: ENCRYPTION_ALGORITHMS,
+      requestObjectEncryptionAlgValues: ENCRYPTION_ALGORITHMS,
+    }),
   },
 });
 for (const event of [

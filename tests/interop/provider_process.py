@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import shutil
 import subprocess
 import threading
@@ -16,13 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.interop.child_process import SECONDS_TO_START, ChildProcess
+from tests.support.child_process import SECONDS_TO_START, ChildProcess
 
 HERE = Path(__file__).parent
 OLDEST_NODE = 20
 
 
-def missing_piece() -> str | None:
+def missing_oidc_provider() -> str | None:
     """What this machine lacks to run oidc-provider, with the command that brings it; or nothing."""
     node = shutil.which("node")
     if node is None:
@@ -44,15 +43,9 @@ def missing_piece() -> str | None:
     return None
 
 
-def is_required() -> bool:
-    """Whether a missing provider is a failure here and not a reason to skip."""
-    asked = (os.environ.get("CI", ""), os.environ.get("PARJAR_REQUIRE_INTEROP", ""))
-    return any(value.lower() not in ("", "0", "false") for value in asked)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One request that reached an endpoint of the provider, or a notice that it sent.
+    """One request that reached an endpoint of the provider, or a logout token that it sent.
 
     ``query`` and ``form`` are pairs in order of arrival, duplicates included; ``authorization`` is
     the scheme of that header in lower case; ``error`` is the provider's reason where it refused.
@@ -132,7 +125,7 @@ class ProviderProcess(ChildProcess):
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """The provider's discovery document; the look at it is recorded like any other."""
+        """The provider's discovery document; this request is recorded like any other."""
         document: dict[str, Any] = self._answer("GET", "/.well-known/openid-configuration")
         return document
 
@@ -142,17 +135,22 @@ class ProviderProcess(ChildProcess):
         :param endpoint: ``discovery``, ``jwks``, ``pushed_authorization_request``,
             ``authorization``, ``token``, ``revocation``, ``userinfo`` or ``end_session``; without
             it all of them. Of a ``backchannel_logout``, which the provider sends, it is the
-            address, and whether it was taken.
+            path, and whether the client accepted it.
         """
         calls = [Call.parse(record) for record in self._answer("GET", "/__calls")]
         return [call for call in calls if endpoint in (None, call.endpoint)]
+
+    def refreshes(self) -> list[Call]:
+        """Return the token requests with a refresh token."""
+        calls = self.calls("token")
+        return [call for call in calls if ("grant_type", "refresh_token") in call.form]
 
     def forget_calls(self) -> None:
         """Empty the record."""
         self._answer("DELETE", "/__calls")
 
-    def let_access_tokens_hold(self, **wanted: int) -> None:
-        """Say how long access tokens hold from now on: ``seconds``, or ``until`` a time."""
+    def set_access_token_lifetime(self, **wanted: int) -> None:
+        """Set the lifetime of access tokens from now on: ``seconds``, or ``until`` a time."""
         self._answer("PUT", "/__access_tokens", wanted)
 
     def _answer(self, method: str, path: str, document: Mapping[str, Any] | None = None) -> Any:

@@ -49,16 +49,20 @@ class Page(HTMLParser):
             self._inside = tag
             self.forms.append(Form(attributes.get("action", ""), attributes.get("id")))
         elif tag == "input" and self._inside == "form":
-            name, kind = attributes.get("name", ""), attributes.get("type", "text")
+            name, kind = attributes.get("name", ""), attributes.get("type", "text").lower()
             if kind in ("text", "password", "email"):
                 self.forms[-1].questions.append(name)
             elif kind == "hidden":
                 self.forms[-1].fields[name] = attributes.get("value", "")
+            elif kind == "submit":
+                self._add_button(attributes)
         elif tag == "button" and attributes.get("type", "submit") == "submit":
-            named = (attributes.get("name", ""), attributes.get("value", ""))
-            button = named if named[0] else None
-            for form in self._forms_of(attributes.get("form")):
-                form.buttons.append(button)
+            self._add_button(attributes)
+
+    def _add_button(self, attributes: dict[str, str]) -> None:
+        named = (attributes.get("name", ""), attributes.get("value", ""))
+        for form in self._forms_of(attributes.get("form")):
+            form.buttons.append(named if named[0] else None)
 
     def _forms_of(self, form_id: str | None) -> list[Form]:
         if form_id is not None:
@@ -81,8 +85,8 @@ class Page(HTMLParser):
 class ScriptedBrowser:
     """One person's browser at one provider; its cookies live as long as it does.
 
-    It walks until the provider sends it to another origin, which it never visits: that URL is the
-    answer. ``headings`` tells the pages that it was shown on the way.
+    It follows redirects and forms until the provider sends it to another origin, and returns that
+    URL without opening it. ``headings`` has the headings of the pages on the way.
 
     :param ca_bundle: the only authorities to trust, for a provider behind https.
     """
@@ -96,7 +100,8 @@ class ScriptedBrowser:
 
     def sign_in(self, url: str, *, login: str = "ada") -> str:
         """Open an authorization URL, answer the forms, return the callback URL."""
-        return self._walk(url, answers={"login": login, "sub": login, "password": "any"})
+        names = dict.fromkeys(("login", "sub", "username"), login)
+        return self._walk(url, answers={**names, "password": "any"})
 
     def cancel_sign_in(self, url: str) -> str:
         """Open an authorization URL, press *Cancel*, return the callback URL."""
@@ -106,6 +111,10 @@ class ScriptedBrowser:
         """Open an end-session URL, confirm, return the URL that the provider sends one to."""
         return self._walk(url)
 
+    def open(self, url: str) -> requests.Response:
+        """Open a URL there, and follow nothing."""
+        return self._session.get(url, allow_redirects=False, timeout=10)
+
     def close(self) -> None:
         """Forget the cookies and close the connections."""
         self._session.close()
@@ -114,19 +123,19 @@ class ScriptedBrowser:
         self, url: str, *, answers: dict[str, str] | None = None, follow_link: str | None = None
     ) -> str:
         home = urlsplit(url)[:2]
-        response = self._session.get(url, allow_redirects=False, timeout=10)
+        response = self.open(url)
         for _ in range(MOST_STEPS):
             if response.is_redirect:
                 target = urljoin(response.url, response.headers["Location"])
                 if urlsplit(target)[:2] != home:
                     return target
-                response = self._session.get(target, allow_redirects=False, timeout=10)
+                response = self.open(target)
                 continue
             page = Page(response.text)
             self.headings.append(page.heading)
             if follow_link is not None and follow_link in page.links:
                 target = urljoin(response.url, page.links[follow_link])
-                response = self._session.get(target, allow_redirects=False, timeout=10)
+                response = self.open(target)
                 continue
             forms = [form for form in page.forms if form.questions] or page.forms
             if response.status_code != 200 or len(forms) != 1:

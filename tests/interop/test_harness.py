@@ -1,7 +1,7 @@
-"""The counterpart itself: it demands what the matrix claims, and its record tells the truth.
+"""The provider itself: it requires what the other tests say, and its record is right.
 
-Written with joserfc and requests alone, so that it says nothing about the package: where these
-fail, neither a failure nor a success of ``test_oidc_provider.py`` has a meaning.
+Written with joserfc and requests alone, without the package. If these tests fail, the results of
+``test_oidc_provider.py`` mean nothing.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def push(
     )
 
 
-def test_it_demands_par_and_jar_and_pkce_and_says_so(metadata: dict[str, Any]) -> None:
+def test_it_requires_par_jar_and_pkce_and_its_metadata_says_so(metadata: dict[str, Any]) -> None:
     assert metadata["require_pushed_authorization_requests"] is True
     assert metadata["require_signed_request_object"] is True
     assert metadata["authorization_response_iss_parameter_supported"] is True
@@ -246,12 +246,12 @@ def test_it_refuses_a_pushed_request_that_is_not_signed(
     assert call.error["description"] == "Request Object must be used by this client"
 
 
-def test_it_refuses_a_request_object_signed_by_a_stranger(
+def test_it_refuses_a_request_object_signed_with_another_key(
     metadata: dict[str, Any], session: requests.Session
 ) -> None:
     parameters, _ = authorization_request()
-    stranger = ECKey.generate_key("P-256")
-    answer = push(session, metadata, {"request": signed(metadata, parameters, key=stranger)})
+    another = ECKey.generate_key("P-256")
+    answer = push(session, metadata, {"request": signed(metadata, parameters, key=another)})
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request_object")
 
 

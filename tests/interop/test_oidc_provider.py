@@ -1,37 +1,37 @@
-"""Whole logins at oidc-provider, which nobody here wrote and which demands PAR, JAR and PKCE.
+"""Logins at oidc-provider, an independent provider that requires PAR, JAR and PKCE.
 
-Each algorithm with each client authentication, over http and https; what is asserted of the wire is
-asserted on what the provider received.
+Each algorithm with each client authentication, over http and https. What is asserted of the
+requests is asserted of what the provider received.
 """
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from tests.interop.provider_process import Call, ProviderProcess, StartProvider
-from tests.interop.scripted_browser import OpenBrowser
-from tests.interop.visited_site import (
+from tests.interop.client_site import (
     EC,
-    FROM_THE_PROVIDER,
-    FROM_THE_SITE,
     KEYS,
-    NAVIGATION,
     OKP,
     SECRET,
     SITE,
     account,
+    asks_for_a_login,
     begin,
     come_back,
-    knows_nobody,
     log_in,
     new_site,
-    part,
 )
+from tests.interop.oidc_client import client_id_for, client_metadata, settings
+from tests.interop.provider_process import Call, ProviderProcess, StartProvider
+from tests.interop.scripted_browser import OpenBrowser
+from tests.support.headers import FROM_ANOTHER_SITE, FROM_THE_SITE, NAVIGATION
+from tests.support.interop_table import each_shows, shows_at
+from tests.support.jwt import read_jwt
 
 pytestmark = pytest.mark.interop
+shows = shows_at("oidc-provider")
 
 # What each way to authenticate adds to `client_id` and `request` in the body, and its header.
 ASSERTION = {"client_assertion", "client_assertion_type"}
@@ -43,30 +43,6 @@ METHODS: dict[str, tuple[set[str], str | None]] = {
     "none": (set(), None),
 }
 ODD_SECRET = "p%40ss:w+rd / 100% = $?&;#0123456789"
-
-
-def client_metadata(client_id: str, alg: str, method: str, **more: Any) -> dict[str, Any]:
-    """Return the registration of a client: one algorithm and one method, and no other is taken."""
-    metadata = {
-        "client_id": client_id,
-        "redirect_uris": [f"{SITE}/callback"],
-        "post_logout_redirect_uris": [f"{SITE}/"],
-        "jwks": {"keys": [KEYS[alg].as_dict(private=False)]},
-        "request_object_signing_alg": alg,
-        "id_token_signed_response_alg": alg,
-        "token_endpoint_auth_method": method,
-    }
-    if method.startswith("client_secret"):
-        metadata["client_secret"] = SECRET
-    if method.endswith("_jwt"):
-        signing = alg if method == "private_key_jwt" else "HS256"
-        metadata["token_endpoint_auth_signing_alg"] = signing
-    return metadata | more
-
-
-def client_id_for(alg: str, method: str) -> str:
-    """Return the name of a client of the matrix."""
-    return f"{alg}-{method}"
 
 
 CLIENTS = [
@@ -94,27 +70,6 @@ def provider(running: dict[str, ProviderProcess]) -> ProviderProcess:
     return running["http"]
 
 
-def settings(provider: ProviderProcess, alg: str, method: str, **more: Any) -> dict[str, Any]:
-    """Return the configuration of a site that is a client of the matrix.
-
-    The algorithm is named where the key does not say it by itself: PS256 comes before RS256 for an
-    RSA key, and an Ed25519 key has two names for the one algorithm.
-    """
-    config: dict[str, Any] = {
-        "PARJAR_ISSUER": provider.issuer,
-        "PARJAR_CLIENT_ID": client_id_for(alg, method),
-        "PARJAR_CLIENT_AUTH": method,
-        "PARJAR_SIGNING_KEY": KEYS[alg].as_dict(private=True),
-    }
-    if alg not in ("PS256", "ES256"):
-        config["PARJAR_SIGNING_ALG"] = alg
-    if method.startswith("client_secret"):
-        config["PARJAR_CLIENT_SECRET"] = SECRET
-    if provider.ca_bundle is not None:
-        config["PARJAR_CA_BUNDLE"] = str(provider.ca_bundle)
-    return config | more
-
-
 def only(calls: list[Call]) -> Call:
     """Return the one call there is."""
     (call,) = calls
@@ -122,8 +77,9 @@ def only(calls: list[Call]) -> Call:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("alg", KEYS)
+@pytest.mark.parametrize("method", each_shows(shows, [*METHODS]))
+@pytest.mark.parametrize("alg", each_shows(shows, [*KEYS]))
+@shows("signed and pushed request")
 def test_a_login_of_the_matrix(
     running: dict[str, ProviderProcess],
     open_browser: OpenBrowser,
@@ -152,8 +108,8 @@ def test_a_login_of_the_matrix(
 
     # The request object is ours, for this provider, with every parameter inside it.
     token = push.field("request")
-    assert part(token, 0) == {"typ": "oauth-authz-req+jwt", "alg": alg, "kid": KEYS[alg].kid}
-    claims = part(token, 1)
+    assert read_jwt(token)[0] == {"typ": "oauth-authz-req+jwt", "alg": alg, "kid": KEYS[alg].kid}
+    claims = read_jwt(token)[1]
     assert (claims["iss"], claims["client_id"], claims["aud"]) == (
         client_id,
         client_id,
@@ -174,7 +130,7 @@ def test_a_login_of_the_matrix(
     assert {name for name, _ in exchange.form} - {"client_id"} == grant | fields
     assert exchange.authorization == header
     if fields == ASSERTION:
-        assertions = [part(call.field("client_assertion"), 1) for call in (push, exchange)]
+        assertions = [read_jwt(call.field("client_assertion"))[1] for call in (push, exchange)]
         assert [assertion["aud"] for assertion in assertions] == [provider.issuer] * 2
         assert assertions[0]["jti"] != assertions[1]["jti"]
 
@@ -193,7 +149,7 @@ def test_a_second_login_asks_the_provider_for_no_document(
     ]
 
 
-def test_without_a_secret_private_key_jwt_is_what_is_agreed_on(
+def test_without_a_secret_private_key_jwt_is_chosen(
     provider: ProviderProcess, open_browser: OpenBrowser
 ) -> None:
     config = settings(provider, "PS256", "private_key_jwt")
@@ -203,7 +159,7 @@ def test_without_a_secret_private_key_jwt_is_what_is_agreed_on(
     assert account(site)["subject"] == "ada"
 
 
-def test_with_a_secret_basic_is_what_is_agreed_on(
+def test_with_a_secret_client_secret_basic_is_chosen(
     provider: ProviderProcess, open_browser: OpenBrowser
 ) -> None:
     config = settings(provider, "ES256", "client_secret_basic")
@@ -212,17 +168,17 @@ def test_with_a_secret_basic_is_what_is_agreed_on(
     assert only(provider.calls("pushed_authorization_request")).authorization == "basic"
 
 
-def test_assertions_for_the_endpoint_are_taken_too(
+def test_an_assertion_with_the_endpoint_as_audience_is_accepted(
     provider: ProviderProcess, open_browser: OpenBrowser
 ) -> None:
     config = settings(provider, "ES256", "private_key_jwt", PARJAR_ASSERTION_AUDIENCE="endpoint")
     log_in(new_site(config), open_browser(provider))
     for endpoint, path in (("pushed_authorization_request", "/request"), ("token", "/token")):
         assertion = only(provider.calls(endpoint)).field("client_assertion")
-        assert part(assertion, 1)["aud"] == provider.issuer + path
+        assert read_jwt(assertion)[1]["aud"] == provider.issuer + path
 
 
-def test_odd_characters_in_id_and_secret_survive_the_basic_header(
+def test_special_characters_in_id_and_secret_survive_the_basic_header(
     provider: ProviderProcess, open_browser: OpenBrowser
 ) -> None:
     site = new_site(
@@ -239,7 +195,8 @@ def test_odd_characters_in_id_and_secret_survive_the_basic_header(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_userinfo_brings_name_and_mail_and_a_granted_scope_opens_its_page(
+@shows("userinfo")
+def test_userinfo_gives_name_and_email_and_a_granted_scope_opens_its_page(
     running: dict[str, ProviderProcess], open_browser: OpenBrowser, scheme: str
 ) -> None:
     provider = running[scheme]
@@ -259,7 +216,7 @@ def test_userinfo_brings_name_and_mail_and_a_granted_scope_opens_its_page(
     assert (userinfo.authorization, userinfo.query, userinfo.form) == ("bearer", [], [])
 
 
-def test_a_scope_that_was_not_asked_for_keeps_its_page_shut(
+def test_a_page_is_denied_without_its_scope(
     provider: ProviderProcess, open_browser: OpenBrowser
 ) -> None:
     site = new_site(settings(provider, "ES256", "private_key_jwt"))
@@ -319,6 +276,7 @@ def test_two_providers_in_one_app(
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
+@shows("logout at the provider")
 def test_logging_out_ends_both_sessions(
     running: dict[str, ProviderProcess], open_browser: OpenBrowser, scheme: str
 ) -> None:
@@ -331,7 +289,7 @@ def test_logging_out_ends_both_sessions(
 
     answer = site.post("/logout", headers=FROM_THE_SITE)
     assert answer.status_code in (302, 303), answer.text
-    assert knows_nobody(site)
+    assert asks_for_a_login(site)
     location = answer.headers["Location"]
     assert location.startswith(f"{provider.issuer}/session/end?")
     back = browser.sign_out(location)
@@ -346,13 +304,14 @@ def test_another_site_cannot_log_anyone_out(
 ) -> None:
     site = new_site(settings(provider, "ES256", "private_key_jwt"))
     log_in(site, open_browser(provider))
-    foreign = FROM_THE_PROVIDER | {"Origin": "https://elsewhere.example"}
+    foreign = FROM_ANOTHER_SITE | {"Origin": "https://elsewhere.example"}
     site.post("/logout", headers=foreign)
-    site.get("/logout", headers=FROM_THE_PROVIDER)
+    site.get("/logout", headers=FROM_ANOTHER_SITE)
     assert account(site)["subject"] == "ada"
     assert provider.calls("end_session") == []
 
 
+@shows("refused consent")
 def test_a_person_who_cancels_sees_a_page_and_is_not_logged_in(
     provider: ProviderProcess, open_browser: OpenBrowser
 ) -> None:
@@ -361,11 +320,11 @@ def test_a_person_who_cancels_sees_a_page_and_is_not_logged_in(
     answer = come_back(site, callback)
     assert answer.status_code == 403
     assert "access_denied" in answer.text
-    assert knows_nobody(site)
+    assert asks_for_a_login(site)
     assert provider.calls("token") == []
 
 
-def test_a_key_that_the_provider_does_not_know_stops_the_login_before_the_redirect(
+def test_an_unknown_signing_key_stops_the_login_before_the_redirect(
     provider: ProviderProcess,
 ) -> None:
     site = new_site(settings(provider, "ES256", "private_key_jwt", PARJAR_CLIENT_ID="unconfirmed"))
@@ -377,7 +336,7 @@ def test_a_key_that_the_provider_does_not_know_stops_the_login_before_the_redire
     assert push.error["error"] == "invalid_client"
 
 
-def test_an_authority_that_nobody_vouched_for_stops_the_login_before_anything_is_sent(
+def test_a_certificate_of_an_unknown_authority_stops_the_login_before_anything_is_sent(
     running: dict[str, ProviderProcess],
 ) -> None:
     provider = running["https"]

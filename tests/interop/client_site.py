@@ -1,9 +1,7 @@
-"""The site that is a client in these tests, its keys, and somebody's visit to it."""
+"""The site that is a client in these tests, its keys, and the steps of a login there."""
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64decode
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
@@ -14,7 +12,15 @@ from flask.typing import ResponseReturnValue
 from joserfc.jwk import ECKey, Key, OKPKey, RSAKey
 from werkzeug.test import TestResponse
 
-from flask_parjar import ParJar, current_user, login_required, scopes_required, signals
+from flask_parjar import (
+    LoginOptions,
+    ParJar,
+    current_user,
+    login_required,
+    scopes_required,
+    signals,
+)
+from tests.support.headers import FROM_ANOTHER_SITE, NAVIGATION
 
 RSA = RSAKey.generate_key(2048, {"kid": "site-rsa"})
 EC = ECKey.generate_key("P-256", {"kid": "site-ec"})
@@ -24,22 +30,13 @@ KEYS: dict[str, Key] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": OKP, "
 SECRET = "url-safe_and-longer-than-thirty-two-bytes"
 
 SITE = "http://localhost"
-NAVIGATION = {
-    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
-    "Sec-Fetch-Mode": "navigate",
-    "Sec-Fetch-Dest": "document",
-    "Sec-Fetch-Site": "none",
-}
-FROM_THE_PROVIDER = NAVIGATION | {"Sec-Fetch-Site": "cross-site"}
-FROM_THE_SITE = NAVIGATION | {"Sec-Fetch-Site": "same-origin", "Origin": SITE}
 
-
-#: What a site's signals told, by the name of the signal.
-Heard = dict[str, list[dict[str, Any]]]
+#: What was sent with each signal, by the name of the signal.
+SentSignals = dict[str, list[dict[str, Any]]]
 
 
 class Browser(Protocol):
-    """Somebody's browser at a provider."""
+    """A person's browser at a provider."""
 
     def sign_in(self, url: str, *, login: str = ...) -> str:
         """Open an authorization URL, sign in, return the callback URL."""
@@ -71,9 +68,10 @@ def new_site(config: Mapping[str, Any]) -> FlaskClient:
     def reports() -> str:
         return "the reports"
 
-    @app.get("/prove-it")
-    def prove_it() -> ResponseReturnValue:
-        return parjar.login(max_age=60, next="/account")
+    @app.get("/prove-it", defaults={"max_age": 60})
+    @app.get("/prove-it/<int:max_age>")
+    def prove_it(max_age: int) -> ResponseReturnValue:
+        return parjar.login(LoginOptions(max_age=max_age), next="/account")
 
     @app.get("/token")
     @login_required
@@ -93,7 +91,7 @@ def begin(site: FlaskClient, login_url: str = "/login") -> str:
 def come_back(site: FlaskClient, callback: str) -> TestResponse:
     """Open the callback URL, where the provider sends the browser with the code."""
     assert callback.startswith(SITE)
-    return site.get(callback.removeprefix(SITE), headers=FROM_THE_PROVIDER)
+    return site.get(callback.removeprefix(SITE), headers=FROM_ANOTHER_SITE)
 
 
 def log_in(site: FlaskClient, browser: Browser, login_url: str = "/login") -> str:
@@ -112,35 +110,30 @@ def account(site: FlaskClient) -> dict[str, Any]:
     return shown
 
 
-def knows_nobody(site: FlaskClient) -> bool:
-    """Whether the account page asks for a login."""
+def asks_for_a_login(site: FlaskClient) -> bool:
+    """Whether the account page redirects to the login."""
     answer = site.get("/account", headers=NAVIGATION)
     return answer.status_code == 302 and "/login" in answer.headers["Location"]
 
 
-def part(token: str, index: int) -> dict[str, Any]:
-    """Decode one part of a compact JWS; that its signature holds is what the provider proved."""
-    text = token.split(".")[index]
-    decoded: dict[str, Any] = json.loads(urlsafe_b64decode(text + "=" * (-len(text) % 4)))
-    return decoded
-
-
 @contextmanager
-def told(site: FlaskClient) -> Iterator[Heard]:
-    """Gather what the package's signals tell of a site, by the name of the signal."""
-    heard: Heard = {}
-    with ExitStack() as listening:
+def signals_of(site: FlaskClient) -> Iterator[SentSignals]:
+    """Collect the package's signals of a site."""
+    sent: SentSignals = {}
+    with ExitStack() as connections:
         for name in ("provider_called", "login_started", "logged_in", "login_failed"):
-            heard[name] = []
+            sent[name] = []
 
-            def hear(_: object, *, _into: list[dict[str, Any]] = heard[name], **told: Any) -> None:
-                _into.append(told)
+            def receive(
+                _: object, *, _into: list[dict[str, Any]] = sent[name], **data: Any
+            ) -> None:
+                _into.append(data)
 
             signal = getattr(signals, name)
-            listening.enter_context(signal.connected_to(hear, site.application))
-        yield heard
+            connections.enter_context(signal.connected_to(receive, site.application))
+        yield sent
 
 
-def endpoints(heard: Heard) -> list[tuple[str, int]]:
+def endpoints(sent: SentSignals) -> list[tuple[str, int]]:
     """Return which endpoints were called, and with what status each answered."""
-    return [(call["endpoint"], call["status"]) for call in heard["provider_called"]]
+    return [(call["endpoint"], call["status"]) for call in sent["provider_called"]]
