@@ -1,4 +1,4 @@
-"""The demo in a real browser, on the provider that it brings along."""
+"""The demo in a real browser, with the provider that it starts itself."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.browser.example_process import ExampleProcess, free_port
-from tests.browser.story import walk_in_around_and_out
-from tests.browser.visit import LOOKS, Look, Visit, expect
+from tests.browser.story import walk_through_the_example
+from tests.browser.window import LOOKS, Look, Window, expect
+from tests.support.example_process import ExampleProcess
+from tests.support.ports import find_free_port
 
 pytestmark = pytest.mark.browser
 
-OpenVisit = Callable[..., Visit]
+OpenWindow = Callable[..., Window]
 
-#: One for each look, so that nobody's consent is remembered from before.
+#: One for each look, so that no one's consent is remembered from before.
 PEOPLE = {
     "ada": "Ada Lovelace",
     "grace": "Grace Hopper",
@@ -26,12 +27,12 @@ PEOPLE = {
 }
 
 
-def sign_in(visit: Visit, name: str = "Ada Lovelace", *, decline: str | None = None) -> None:
+def sign_in(window: Window, name: str = "Ada Lovelace", *, decline: str | None = None) -> None:
     """Choose a person at the embedded provider, and agree where it asks."""
-    page = visit.page
+    page = window.page
     page.get_by_role("button", name=name).click()
     agree = page.get_by_role("button", name="Agree")
-    if not page.url.startswith(visit.site):
+    if not page.url.startswith(window.site):
         if decline is not None:
             page.get_by_role("checkbox", name=decline).uncheck()
         agree.click()
@@ -41,9 +42,9 @@ def sign_in(visit: Visit, name: str = "Ada Lovelace", *, decline: str | None = N
     ("look", "person"), list(zip(LOOKS, PEOPLE, strict=True)), ids=map(str, LOOKS)
 )
 def test_from_the_first_page_to_the_account_and_out_again(
-    demo: ExampleProcess, visit: OpenVisit, look: Look, person: str
+    demo: ExampleProcess, open_window: OpenWindow, look: Look, person: str
 ) -> None:
-    window = visit(demo.url, look=look, name="demo")
+    window = open_window(demo.url, look=look, name="demo")
     page = window.page
 
     def at_the_provider() -> None:
@@ -57,7 +58,7 @@ def test_from_the_first_page_to_the_account_and_out_again(
         window.look_at("7a-provider-sign-out")
         page.get_by_role("button", name="Sign out", exact=True).click()
 
-    walk_in_around_and_out(
+    walk_through_the_example(
         window,
         authorization_endpoint=f"{demo.provider_url}/authorize",
         sign_in=at_the_provider,
@@ -68,8 +69,10 @@ def test_from_the_first_page_to_the_account_and_out_again(
 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
-def test_the_pages_of_the_library(demo: ExampleProcess, visit: OpenVisit, look: Look) -> None:
-    window = visit(demo.url, look=look, name="library")
+def test_the_pages_of_the_library(
+    demo: ExampleProcess, open_window: OpenWindow, look: Look
+) -> None:
+    window = open_window(demo.url, look=look, name="library")
     page = window.page
 
     window.open("/reports")
@@ -107,13 +110,13 @@ def test_the_pages_of_the_library(demo: ExampleProcess, visit: OpenVisit, look: 
 
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_a_stronger_login_and_a_logout_that_begins_at_the_provider(
-    demo: ExampleProcess, visit: OpenVisit, look: Look
+    demo: ExampleProcess, open_window: OpenWindow, look: Look
 ) -> None:
-    window = visit(demo.url, look=look, name="tokens")
+    window = open_window(demo.url, look=look, name="tokens")
     page = window.page
     window.open("/tokens")
     sign_in(window)
-    page.get_by_role("link", name="Open it").click()
+    page.get_by_role("link", name="Open the transfer").click()
     page.get_by_role("button", name="Ada Lovelace").click()  # who is asked for a second factor
     page.wait_for_url(f"{demo.url}/transfer")
     expect(page.get_by_role("main")).to_contain_text("otp")
@@ -126,12 +129,23 @@ def test_a_stronger_login_and_a_logout_that_begins_at_the_provider(
     there.get_by_role("button", name="Sign out", exact=True).click()
     expect(there.get_by_role("heading", level=1)).to_have_text("Signed out")
     page.reload()
-    page.wait_for_url(f"{demo.provider_url}/**")  # nobody is logged in at the site any more
+    page.wait_for_url(f"{demo.provider_url}/**")  # no one is logged in at the site any more
     window.end()
 
 
-def test_a_login_by_the_keyboard_alone(demo: ExampleProcess, visit: OpenVisit) -> None:
-    window = visit(demo.url)
+def test_the_name_of_the_user_is_visible_on_a_phone(
+    demo: ExampleProcess, open_window: OpenWindow
+) -> None:
+    window = open_window(demo.url, look=Look("light", 360))
+    window.open("/account")
+    sign_in(window)
+    window.page.wait_for_url(f"{demo.url}/account")
+    name = window.page.get_by_role("banner").get_by_text("Ada Lovelace")
+    assert name.is_visible()
+
+
+def test_a_login_by_the_keyboard_alone(demo: ExampleProcess, open_window: OpenWindow) -> None:
+    window = open_window(demo.url)
     page = window.page
     window.open("/wire")
     page.keyboard.press("Tab")
@@ -149,8 +163,8 @@ def test_a_login_by_the_keyboard_alone(demo: ExampleProcess, visit: OpenVisit) -
     window.end()
 
 
-def test_a_login_without_javascript(demo: ExampleProcess, visit: OpenVisit) -> None:
-    window = visit(demo.url, javascript=False)
+def test_a_login_without_javascript(demo: ExampleProcess, open_window: OpenWindow) -> None:
+    window = open_window(demo.url, javascript=False)
     window.open("/account")
     sign_in(window)
     window.page.wait_for_url(f"{demo.url}/account")
@@ -161,9 +175,9 @@ def test_a_login_without_javascript(demo: ExampleProcess, visit: OpenVisit) -> N
 
 
 def test_two_tabs_at_once_and_a_callback_opened_again(
-    demo: ExampleProcess, visit: OpenVisit
+    demo: ExampleProcess, open_window: OpenWindow
 ) -> None:
-    window = visit(demo.url)
+    window = open_window(demo.url)
     window.open("/login?next=/account")
     first, window.page = window.page, window.new_tab()
     window.open("/login?next=/wire")
@@ -179,14 +193,14 @@ def test_two_tabs_at_once_and_a_callback_opened_again(
     expect(first.locator(".steps section").first).to_contain_text("/account")
 
     first.goto(used)  # Back, or a reload: nothing is wrong with that
-    first.wait_for_url(f"{demo.url}/wire")
+    first.wait_for_url(f"{demo.url}/")
     window.end()
 
 
 def test_a_browser_that_guesses_ahead_starts_no_login(
-    demo: ExampleProcess, visit: OpenVisit
+    demo: ExampleProcess, open_window: OpenWindow
 ) -> None:
-    window = visit(demo.url)
+    window = open_window(demo.url)
     window.open("/")
     with window.page.expect_response("**/login") as guessed:
         window.page.evaluate(
@@ -200,8 +214,8 @@ def test_a_browser_that_guesses_ahead_starts_no_login(
     window.end(expected_on_console=("/login: Failed to load",))
 
 
-def test_another_site_logs_nobody_out(demo: ExampleProcess, visit: OpenVisit) -> None:
-    window = visit(demo.url)
+def test_another_site_cannot_log_a_user_out(demo: ExampleProcess, open_window: OpenWindow) -> None:
+    window = open_window(demo.url)
     page = window.page
     window.open("/account")
     sign_in(window)
@@ -225,16 +239,16 @@ def test_another_site_logs_nobody_out(demo: ExampleProcess, visit: OpenVisit) ->
     window.end(expected_on_console=("/logout: Failed to load",))
 
 
-def test_an_answer_posted_from_another_site_finds_its_login(visit: OpenVisit) -> None:
+def test_an_answer_posted_from_another_site_finds_its_login(open_window: OpenWindow) -> None:
     """Chromium sends no Lax cookie with such a POST; the library has it posted once more."""
     with ExampleProcess(
         "--provider-port",
-        str(free_port()),
+        str(find_free_port()),
         environment={"FLASK_PARJAR_RESPONSE_MODE": "form_post"},
     ) as example:
         # By this name the site is another site than the provider, which is at 127.0.0.1.
         site = example.url.replace("127.0.0.1", "localhost")
-        window = visit(site)
+        window = open_window(site)
         window.open("/account")
         sign_in(window)
         window.page.wait_for_url(f"{site}/account")
@@ -245,7 +259,7 @@ def test_an_answer_posted_from_another_site_finds_its_login(visit: OpenVisit) ->
         window.end()
 
         # Without JavaScript it takes a button on either side.
-        window = visit(site, javascript=False)
+        window = open_window(site, javascript=False)
         window.open("/login?next=/account")
         sign_in(window, "Émilie du Châtelet")
         window.page.get_by_role("button", name="Continue").click()
@@ -256,7 +270,7 @@ def test_an_answer_posted_from_another_site_finds_its_login(visit: OpenVisit) ->
         window.end()
 
 
-def test_a_choice_of_providers(demo: ExampleProcess, visit: OpenVisit) -> None:
+def test_a_choice_of_providers(demo: ExampleProcess, open_window: OpenWindow) -> None:
     key = {
         "kty": "EC",
         "crv": "P-256",
@@ -269,9 +283,10 @@ def test_a_choice_of_providers(demo: ExampleProcess, visit: OpenVisit) -> None:
     environment = {"FLASK_PARJAR_PROVIDERS": json.dumps({"work": section, "home": section})}
     with ExampleProcess(environment=environment) as example:
         assert "DEVELOPMENT" not in example.output
-        window = visit(example.url)
+        window = open_window(example.url)
         window.open("/account")
-        expect(window.page.get_by_role("link")).to_have_text(["work", "home"])
+        names = window.page.get_by_role("main").get_by_role("link")
+        expect(names).to_have_text(["work", "home"])
         window.look_at("choose")
         window.page.get_by_role("link", name="home").click()
         expect(window.page.get_by_role("main")).to_contain_text("client_refused")
@@ -284,11 +299,11 @@ def test_a_choice_of_providers(demo: ExampleProcess, visit: OpenVisit) -> None:
         window.end(expected_on_console=("/login/home: Failed to load",))
 
 
-def test_taken_ports_are_told_of_and_ctrl_c_ends_both(demo: ExampleProcess) -> None:
+def test_used_ports_are_reported_and_ctrl_c_ends_both(demo: ExampleProcess) -> None:
     taken = [str(urlsplit(url).port) for url in (demo.url, demo.provider_url)]
     with ExampleProcess("--provider-port", taken[1], port=int(taken[0])) as second:
-        told = re.findall(r"Port (\d+) is taken", second.output)
-        assert sorted(told) == sorted(taken)
+        named = re.findall(r"Port (\d+)", second.output)
+        assert sorted(named) == sorted(taken)
         assert second.url != demo.url
         assert second.stop() == 0
         assert "Traceback" not in second.output

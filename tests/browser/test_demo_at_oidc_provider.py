@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from joserfc.jwk import ECKey
 
-from tests.browser.example_process import ExampleProcess, free_port
-from tests.browser.story import walk_in_around_and_out
-from tests.browser.visit import LOOKS, Look, Visit
-from tests.interop.provider_process import ProviderProcess, missing_piece
-from tests.interop.provider_process import is_required as provider_is_required
+from tests.browser.story import walk_through_the_example
+from tests.browser.window import LOOKS, Look, Window
+from tests.interop.provider_process import ProviderProcess, missing_oidc_provider
+from tests.support.example_process import ExampleProcess
+from tests.support.ports import find_free_port
+from tests.support.requirements import need
 
 pytestmark = pytest.mark.browser
 
@@ -21,12 +22,9 @@ KEY = ECKey.generate_key("P-256", {"kid": "example"})
 
 @pytest.fixture(scope="module")
 def at_oidc_provider(chromium: object) -> Iterator[tuple[ExampleProcess, ProviderProcess]]:
-    """The example and the provider that it was told of."""
-    if reason := missing_piece():
-        if provider_is_required():
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    port = free_port()
+    """The example, and the provider that it is configured for."""
+    need(missing_oidc_provider(), required_by="PARJAR_REQUIRE_INTEROP")
+    port = find_free_port()
     client = {
         "client_id": "example",
         "redirect_uris": [f"http://127.0.0.1:{port}/callback"],
@@ -54,11 +52,11 @@ def at_oidc_provider(chromium: object) -> Iterator[tuple[ExampleProcess, Provide
 @pytest.mark.parametrize("look", LOOKS, ids=str)
 def test_from_the_first_page_to_the_account_and_out_again(
     at_oidc_provider: tuple[ExampleProcess, ProviderProcess],
-    visit: Callable[..., Visit],
+    open_window: Callable[..., Window],
     look: Look,
 ) -> None:
     example, provider = at_oidc_provider
-    window = visit(example.url, look=look, name="oidc-provider")
+    window = open_window(example.url, look=look, name="oidc-provider")
     page = window.page
     provider.forget_calls()
 
@@ -73,7 +71,7 @@ def test_from_the_first_page_to_the_account_and_out_again(
         window.photograph("7a-provider-sign-out")
         page.locator("[name=logout]").click()
 
-    walk_in_around_and_out(
+    walk_through_the_example(
         window,
         authorization_endpoint=f"{provider.issuer}/auth",
         sign_in=at_the_provider,

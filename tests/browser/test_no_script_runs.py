@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
@@ -12,7 +11,8 @@ from werkzeug.serving import make_server
 
 from example_app import create_app
 from flask_parjar.testing import DevProvider, Person
-from tests.browser.visit import Visit
+from flask_parjar.testing.serving import running
+from tests.browser.window import Window
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -36,16 +36,11 @@ def provider(free_port: Callable[[], int]) -> Iterator[DevProvider]:
 def site(provider: DevProvider, free_port: Callable[[], int]) -> Iterator[str]:
     """The example, in debug mode: its error pages say most then."""
     site = f"http://127.0.0.1:{free_port()}"
-    app = create_app(provider.config(PARJAR_USERINFO=True))
+    app = create_app(provider.config({"PARJAR_USERINFO": True}))
     app.debug = True
     provider.connect(app, base_urls=[site])
-    server = make_server("127.0.0.1", urlsplit(site).port or 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield site
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with running(make_server("127.0.0.1", urlsplit(site).port or 0, app, threaded=True)):
+        yield site
 
 
 def check(page: Page, *, shown: bool = True) -> None:
@@ -65,8 +60,8 @@ def sign_in(page: Page) -> None:
         agree.click()
 
 
-def test_of_a_person(site: str, visit: Callable[..., Visit]) -> None:
-    page = visit(site).page
+def test_of_a_person(site: str, open_window: Callable[..., Window]) -> None:
+    page = open_window(site).page
     page.goto(f"{site}/account")
     check(page)  # the provider's own page, with the person's name
     sign_in(page)
@@ -90,8 +85,8 @@ def test_of_a_person(site: str, visit: Callable[..., Visit]) -> None:
         f"/{EVERYWHERE}",
     ],
 )
-def test_of_a_url(site: str, visit: Callable[..., Visit], path: str) -> None:
-    page = visit(site).page
+def test_of_a_url(site: str, open_window: Callable[..., Window], path: str) -> None:
+    page = open_window(site).page
     page.goto(site + path)
     check(page, shown=False)
 
@@ -100,9 +95,9 @@ def test_of_a_url(site: str, visit: Callable[..., Visit], path: str) -> None:
     "fault, page_of", [("response_error_markup", "provider_refused"), ("token_html", "Code:")]
 )
 def test_of_a_provider(
-    site: str, provider: DevProvider, visit: Callable[..., Visit], fault: str, page_of: str
+    site: str, provider: DevProvider, open_window: Callable[..., Window], fault: str, page_of: str
 ) -> None:
-    page = visit(site).page
+    page = open_window(site).page
     with provider.fault(fault):
         page.goto(f"{site}/login")
         sign_in(page)
@@ -113,8 +108,8 @@ def test_of_a_provider(
     check(page, shown=False)
 
 
-def test_of_metadata(site: str, provider: DevProvider, visit: Callable[..., Visit]) -> None:
+def test_of_metadata(site: str, provider: DevProvider, open_window: Callable[..., Window]) -> None:
     provider.metadata["issuer"] = SCRIPT
-    page = visit(site).page
+    page = open_window(site).page
     page.goto(f"{site}/login")
     check(page)  # in debug mode the page says what was found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,14 +11,24 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey
 
-from flask_parjar.testing import DevProvider
-from tests.distributed.site_process import SiteProcess, Visitor
-from tests.redis_process import RedisProcess
+from flask_parjar.testing import ClientMetadata, DevProvider
+from tests.support.redis_process import RedisProcess
+from tests.support.site_process import SiteProcess, Visitor
 
 KEY = ECKey.generate_key("P-256", {"kid": "site"})
 
 StartSite = Callable[..., SiteProcess]
 NewVisitor = Callable[..., Visitor]
+
+
+def log_in_until_the_token_expires(provider: DevProvider, visitor: Visitor) -> str:
+    """Log in, and wait until the access token has expired; return that token."""
+    provider.access_token_seconds = 1
+    visitor.log_in()
+    token = str(visitor.get("/token").json["token"])
+    time.sleep(1.1)
+    provider.access_token_seconds = 60
+    return token
 
 
 @pytest.fixture
@@ -55,9 +66,11 @@ def start_site(provider: DevProvider, redis: RedisProcess) -> Iterator[StartSite
             site = running.enter_context(SiteProcess(config, workers=workers, port=port))
             callbacks.append(f"{site.url}/callback")
             provider.register(
-                client_id="site",
-                redirect_uris=callbacks,
-                jwks={"keys": [KEY.as_dict(private=False)]},
+                ClientMetadata(
+                    client_id="site",
+                    redirect_uris=callbacks,
+                    jwks={"keys": [KEY.as_dict(private=False)]},
+                )
             )
             return site
 
@@ -66,7 +79,7 @@ def start_site(provider: DevProvider, redis: RedisProcess) -> Iterator[StartSite
 
 @pytest.fixture
 def new_visitor(provider: DevProvider) -> NewVisitor:
-    """``new_visitor(site, person="ada")`` is a browser in which nobody is logged in."""
+    """``new_visitor(site, person="ada")`` is a browser in which no one is logged in."""
 
     def new(site: SiteProcess, person: str = "ada") -> Visitor:
         return Visitor(site, lambda away: provider.sign_in(away, person))

@@ -13,24 +13,24 @@ from contextlib import ExitStack
 import pytest
 
 from tests.distributed.conftest import KEY
-from tests.distributed.site_process import Answer, SiteProcess, Visitor
-from tests.interop.conftest import need
-from tests.interop.provider_process import Call, ProviderProcess, missing_piece
+from tests.interop.provider_process import ProviderProcess, missing_oidc_provider
 from tests.interop.scripted_browser import ScriptedBrowser
-from tests.redis_process import RedisProcess
+from tests.support.redis_process import RedisProcess
+from tests.support.requirements import need
+from tests.support.site_process import Answer, SiteProcess, Visitor
 
 pytestmark = [pytest.mark.interop, pytest.mark.distributed]
 
 WORKERS, THREADS = 4, 8
 VISITORS = 100
 AT_ONCE = 3  # requests of each visitor, as a page with scripts sends them
-HOLD = 12  # seconds that renewed tokens hold: longer than one round takes
+HOLD = 20  # seconds that renewed tokens hold: longer than one round takes
 
 
 @pytest.fixture
 def at_provider() -> Iterator[ProviderProcess]:
     """oidc-provider; it knows the site on any port of this machine."""
-    need(missing_piece())
+    need(missing_oidc_provider(), required_by="PARJAR_REQUIRE_INTEROP")
     client = {
         "client_id": "site",
         "application_type": "native",  # for these any port of the loopback address is the same
@@ -57,6 +57,7 @@ def site(at_provider: ProviderProcess, redis: RedisProcess) -> Iterator[SiteProc
         "PARJAR_SCOPES": "openid offline_access",
         "PARJAR_AUTHORIZATION_PARAMS": {"prompt": "consent"},  # OpenID Connect Core 11
         "PARJAR_STORE": redis.url,
+        "PARJAR_HTTP_TIMEOUT": 15,  # a hundred renewals at once, on a busy machine
     }
     with SiteProcess(config, workers=WORKERS, threads=THREADS) as process:
         yield process
@@ -73,19 +74,13 @@ def log_in(visitor: Visitor, person: str) -> str:
     return str(visitor.get("/token").json["token"])
 
 
-def refreshes(provider: ProviderProcess) -> list[Call]:
-    """The renewals that reached the provider."""
-    calls = provider.calls("token")
-    return [call for call in calls if ("grant_type", "refresh_token") in call.form]
-
-
 def ask_all_at_once(pool: ThreadPoolExecutor, visitors: Sequence[Visitor]) -> list[list[Answer]]:
     """Each visitor's answers to requests that they sent at the same time."""
     sent = [[pool.submit(each.get, "/token") for _ in range(AT_ONCE)] for each in visitors]
     return [[future.result() for future in futures] for futures in sent]
 
 
-def test_a_hundred_tokens_that_end_at_once_are_renewed_once_each_and_nobody_is_logged_out(
+def test_a_hundred_tokens_that_end_at_once_are_renewed_once_each_and_no_one_is_logged_out(
     at_provider: ProviderProcess, site: SiteProcess, redis: RedisProcess
 ) -> None:
     """Whatever process and thread a visitor's requests reach: one renewal, one new token for all.
@@ -97,7 +92,7 @@ def test_a_hundred_tokens_that_end_at_once_are_renewed_once_each_and_nobody_is_l
     with ExitStack() as stack:
         pool = stack.enter_context(ThreadPoolExecutor(WORKERS * THREADS * 2))
         people = [f"visitor-{number}" for number in range(VISITORS)]
-        at_provider.let_access_tokens_hold(seconds=4)
+        at_provider.set_access_token_lifetime(seconds=4)
         few = stack.enter_context(ThreadPoolExecutor(4))
         before = list(few.map(log_in, visitors, people))
         ends_at = time.time() + 4
@@ -105,14 +100,14 @@ def test_a_hundred_tokens_that_end_at_once_are_renewed_once_each_and_nobody_is_l
             time.sleep(max(0.0, ends_at - time.time()))
             at_provider.forget_calls()
             ends_at = int(time.time()) + HOLD
-            at_provider.let_access_tokens_hold(until=ends_at)
+            at_provider.set_access_token_lifetime(until=ends_at)
 
             answers = ask_all_at_once(pool, visitors)
             assert time.time() < ends_at - HOLD / 4, "too slow to tell: tokens became due again"
 
-            statuses = [answer.status for of_one in answers for answer in of_one]
-            assert statuses == [200] * (VISITORS * AT_ONCE)
-            renewals = refreshes(at_provider)
+            failed = [each.text for of_one in answers for each in of_one if each.status != 200]
+            assert failed == []
+            renewals = at_provider.refreshes()
             assert [call.status for call in renewals] == [200] * VISITORS
             assert len({call.field("refresh_token") for call in renewals}) == VISITORS
             after = [{answer.json["token"] for answer in of_one} for of_one in answers]

@@ -10,7 +10,7 @@ import requests
 
 from flask_parjar.testing import DevProvider
 from tests.distributed.conftest import NewVisitor, StartSite
-from tests.distributed.site_process import Visitor, eventually
+from tests.support.site_process import Visitor, eventually
 
 pytestmark = pytest.mark.distributed
 
@@ -35,7 +35,7 @@ def test_two_deployments_with_different_keys_share_a_redis_and_nothing_else(
     assert at_other.get("/token").status == 200
 
 
-def test_a_notice_of_the_provider_reaches_both_of_them(
+def test_a_logout_token_of_the_provider_reaches_both_of_them(
     start_site: StartSite, new_visitor: NewVisitor, provider: DevProvider
 ) -> None:
     """It is about a person at the client that both are, and is sealed by neither."""
@@ -43,8 +43,8 @@ def test_a_notice_of_the_provider_reaches_both_of_them(
     other = start_site(SECRET_KEY="of the other", TRUSTED_FOR=1)
     visitor = new_visitor(other)
     visitor.log_in()
-    notice = {"logout_token": provider.logout_token(client_id="site", sub="ada")}
-    assert requests.post(f"{one.url}/backchannel-logout", data=notice, timeout=10).ok
+    form = {"logout_token": provider.logout_token(client_id="site", sub="ada")}
+    assert requests.post(f"{one.url}/backchannel-logout", data=form, timeout=10).ok
     assert eventually(lambda: visitor.get("/me").asks_for_a_login, within=3)
 
 

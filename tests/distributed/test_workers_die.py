@@ -9,9 +9,8 @@ from pathlib import Path
 import pytest
 
 from flask_parjar.testing import DevProvider
-from tests.distributed.conftest import NewVisitor, StartSite
-from tests.distributed.site_process import Visitor
-from tests.distributed.test_redis_fails import short_tokens
+from tests.distributed.conftest import NewVisitor, StartSite, log_in_until_the_token_expires
+from tests.support.site_process import Visitor
 
 pytestmark = pytest.mark.distributed
 
@@ -29,7 +28,7 @@ def bereaved(
         die_once = tmp_path / "die"
         site = start_site(workers=2, DIE_ONCE=str(die_once), PARJAR_HTTP_TIMEOUT=PATIENCE)
         visitor = new_visitor(site)
-        short_tokens(provider, visitor)
+        log_in_until_the_token_expires(provider, visitor)
         die_once.touch()
         with pytest.raises((http.client.HTTPException, ConnectionError)):
             visitor.get("/token")
@@ -53,7 +52,7 @@ def answers_until_the_lock_opens(visitor: Visitor) -> list[str]:
     return told
 
 
-def test_where_refresh_tokens_rotate_somebody_logs_in_again(
+def test_where_refresh_tokens_rotate_the_user_logs_in_again(
     bereaved: Callable[[], Visitor],
 ) -> None:
     """No request hangs: 503 store_busy for some seconds, then the lock is open and a login due."""
@@ -69,7 +68,7 @@ def test_where_refresh_tokens_rotate_somebody_logs_in_again(
 def test_where_they_do_not_rotate_the_next_request_succeeds(
     bereaved: Callable[[], Visitor], provider: DevProvider
 ) -> None:
-    """503 store_busy for some seconds, then a renewed token: nobody is logged out."""
+    """503 store_busy for some seconds, then a renewed token: no one is logged out."""
     with provider.fault("refresh_without_new_token"):
         told = answers_until_the_lock_opens(bereaved())
     assert {*told[:-1]} == {"store_busy"}

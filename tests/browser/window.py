@@ -1,4 +1,4 @@
-"""One person's visit with Chromium: a window, what happened in it, and how its pages are judged."""
+"""A window of Chromium: what happened in it, and what is checked of its pages."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _CONTRASTS = """() => {
   return found;
 }"""
 
-#: What sticks out of the window to the right.
+#: What is wider than the window.
 _TOO_WIDE = """() => document.documentElement.scrollWidth <= innerWidth ? [] :
   [...document.querySelectorAll("body *")]
     .filter((e) => e.getBoundingClientRect().right > innerWidth + 1)
@@ -98,10 +98,10 @@ LOOKS = [Look(scheme, width) for scheme in ("light", "dark") for width in (1280,
 
 
 @dataclass
-class Visit:
-    """A window of a browser that has never been anywhere.
+class Window:
+    """A window of a browser without cookies.
 
-    :param site: the origin whose pages are ours to judge; those of others are only walked through.
+    :param site: the origin whose pages are checked; the pages of others are only passed.
     """
 
     browser: Browser
@@ -111,7 +111,7 @@ class Visit:
     javascript: bool = True
     console: list[str] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
-    strangers: list[str] = field(default_factory=list)
+    other_sites: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.context = self.browser.new_context(
@@ -136,7 +136,7 @@ class Visit:
             route.fallback()
             return
         if request.frame.url.startswith(self.site) or request.is_navigation_request():
-            self.strangers.append(request.url)
+            self.other_sites.append(request.url)
         route.abort()
 
     def _on_console(self, message: ConsoleMessage) -> None:
@@ -166,7 +166,7 @@ class Visit:
         return status, body
 
     def look_at(self, title: str) -> None:
-        """Keep a picture of the page, and judge it."""
+        """Keep a picture of the page, and check the page."""
         self.photograph(title)
         faint = [
             text
@@ -180,14 +180,14 @@ class Visit:
         assert self.page.title(), f"{title}: has no title"
 
     def photograph(self, title: str) -> None:
-        """Keep a picture of the page, and do not judge it."""
+        """Keep a picture of the page, without a check."""
         ARTEFACTS.mkdir(exist_ok=True)
         picture = ARTEFACTS / f"{self.name}-{title}-{self.look}.png"
         self.page.screenshot(path=picture, full_page=True)
 
     def end(self, *, expected_on_console: tuple[str, ...] = ()) -> None:
-        """Close the window; nothing may have gone wrong in it, and nobody else been asked."""
+        """Close the window. There must be no error in it, and no request to another site."""
         self.context.close()
-        assert self.strangers == [], "our pages asked somebody else"
+        assert self.other_sites == [], "our pages sent requests to another site"
         unexpected = [m for m in self.console if not m.startswith(expected_on_console or ("\0",))]
-        assert unexpected == [], "the console complains"
+        assert unexpected == [], "unexpected messages on the console"

@@ -1,4 +1,4 @@
-"""A door to a server through which every answer comes late."""
+"""A proxy before a server through which every answer comes late."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import time
 from types import TracebackType
 
 
-class SlowDoor:
+class SlowProxy:
     """A TCP proxy on this machine; a context manager that closes it.
 
     :param port: of the server behind it.
@@ -18,7 +18,7 @@ class SlowDoor:
     """
 
     def __init__(self, port: int, *, delay: float) -> None:
-        class Visit(socketserver.BaseRequestHandler):
+        class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 with socket.create_connection(("127.0.0.1", port)) as server:
                     back = threading.Thread(target=_pass_on, args=(server, self.request, delay))
@@ -30,11 +30,11 @@ class SlowDoor:
             daemon_threads = True
             block_on_close = False
 
-        self._server = Server(("127.0.0.1", 0), Visit)
+        self._server = Server(("127.0.0.1", 0), Handler)
         self.port: int = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
-    def __enter__(self) -> SlowDoor:
+    def __enter__(self) -> SlowProxy:
         self._thread.start()
         return self
 
