@@ -1,4 +1,4 @@
-"""How the pages are made: ``tox -e docs``. A warning is an error."""
+"""The settings of Sphinx. ``tox -e docs`` builds the pages; a warning is an error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,13 @@ author = "Flask-ParJar contributors"
 project_copyright = "Flask-ParJar contributors"
 version = release = flask_parjar.__version__
 
-extensions = ["sphinx.ext.autodoc", "error_codes_table", "fault_table", "weakness_table"]
+extensions = [
+    "sphinx.ext.autodoc",
+    "error_codes_table",
+    "fault_table",
+    "interop_table",
+    "weakness_table",
+]
 exclude_patterns = ["_build"]
 
 # `name` is a name of this package, on the pages as in docstrings.

@@ -1,7 +1,7 @@
 """The tables of error codes, made from the table that the code itself uses.
 
 ``.. error-codes:: 400 404`` shows the codes with these HTTP statuses, and the role ``errcode``
-links to a row. Nothing is written down twice, so nothing can differ.
+links to a row. Nothing is written twice, so nothing can differ.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from flask_parjar.error_codes import CODES
 
 
 def codes_with(statuses: Sequence[int]) -> list[str]:
-    """The codes whose usual answer has one of these HTTP statuses, in the order of the table."""
+    """The codes that have one of these HTTP statuses, in the order of the table."""
     return [code for code, meaning in CODES.items() if meaning.status in statuses]
 
 
@@ -33,8 +33,8 @@ def table_rows(codes: Sequence[str]) -> list[str]:
         "   :class: error-codes",
         "",
         "   * - Code",
-        "     - The visitor reads",
-        "     - The operator does",
+        "     - For the visitor",
+        "     - For the operator",
     ]
     for code in codes:
         meaning = CODES[code]
@@ -47,12 +47,12 @@ def table_rows(codes: Sequence[str]) -> list[str]:
 
 
 def escaped(sentence: str) -> str:
-    """A sentence as reST, nothing in it being markup."""
+    """A sentence as reST, with its markup characters escaped."""
     return re.sub(r"([*`|\\])", r"\\\1", sentence)
 
 
 def linked(sentence: str) -> str:
-    """Link what a sentence names: keys of the configuration, RFCs."""
+    """Link the configuration keys and the RFCs that a sentence names."""
     sentence = re.sub(r"\bPARJAR_[A-Z_]*[A-Z]", r":confval:`\g<0>`", sentence)
     return re.sub(r"\bRFC (\d+)", r":rfc:`\1`", sentence)
 

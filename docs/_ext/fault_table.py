@@ -1,7 +1,7 @@
-"""The tables of faults, made from the table that the tests go through.
+"""The tables of faults, made from the table that the tests use.
 
-``.. fault-table:: The ID token`` shows one section of ``tests/fault_table.py``, and the role
-``fault`` links to a row. What a provider does is told in the words of ``flask_parjar.testing``.
+``.. fault-table:: The ID token`` shows one section of ``tests/support/fault_table.py``, and the
+role ``fault`` links to a row. What a provider does is described by ``flask_parjar.testing``.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from sphinx.roles import XRefRole
 from sphinx.util.docutils import SphinxDirective
 
 from flask_parjar.testing import FAULTS as MISDEEDS
-from tests.fault_table import ENDS_AT_THE_PROVIDER, FAULTS, Row
+from tests.support.fault_table import ENDS_AT_THE_PROVIDER, FAULTS, Row
 
 _CALLS = {"D": "discovery", "P": "push", "T": "code exchange", "J": "keys", "U": "userinfo"}
-#: What did not happen any more, by the last call that did.
+#: What was prevented, by the last request that was made.
 _NEXT = {"D": "the push", "T": "the keys", "J": "the session", "U": "the session"}
 _TIMES = {1: "", 2: " twice"}
 
@@ -34,8 +34,8 @@ def table_rows(section: str) -> list[str]:
         "   :class: faults",
         "",
         "   * - What the provider does",
-        "     - What comes of it",
-        "     - How far it got",
+        "     - What your site does",
+        "     - When it stops",
     ]
     for fault, row in FAULTS[section].items():
         misdeed = MISDEEDS[fault]
@@ -59,16 +59,16 @@ def in_words(summary: str) -> str:
 
 
 def outcome(fault: str, row: Row) -> str:
-    """Our code and the status of the page, or that there was no reason for either."""
+    """Our code and the status of the page, or a text if there is none."""
     if row.code is not None:
         return f":errcode:`{row.code}` {row.status}"
     if fault in ENDS_AT_THE_PROVIDER:
-        return "the provider tells the visitor; no answer comes back"
-    return "taken, as the standards allow"
+        return "the provider shows an error page; no answer comes back"
+    return "accepts it, as the standards allow"
 
 
 def reach(fault: str, row: Row) -> str:
-    """What a login was stopped before."""
+    """Before which step the login was stopped."""
     if fault in ENDS_AT_THE_PROVIDER:
         return "stopped before the callback"
     if row.code is None:
@@ -76,12 +76,12 @@ def reach(fault: str, row: Row) -> str:
     last = row.steps[-1]
     if last == "P":
         back = fault.startswith("response_")
-        return f"stopped before {'the code exchange' if back else 'the browser left'}"
+        return f"stopped before {'the code exchange' if back else 'the redirect'}"
     return f"stopped before {_NEXT[last]}"
 
 
 def calls(steps: str) -> str:
-    """The calls that were made, in order."""
+    """The requests that were made, in order."""
     runs = [(_CALLS[step], len(list(same))) for step, same in groupby(steps)]
     return ", ".join(f"{call}{_TIMES[times]}" for call, times in runs)
 

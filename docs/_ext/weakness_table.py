@@ -1,7 +1,7 @@
-"""The table of weaknesses that others had, made from the tests that try them here.
+"""The table of weaknesses of other packages, made from the tests that check this one for them.
 
 ``.. published-weaknesses::`` shows each test of ``tests/test_advisories.py``: the first paragraph
-of its docstring, which says what happened to whom, and its name.
+of its docstring, which describes the weakness and names the package, and the test's name.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ TESTS = Path(__file__).parents[2] / "tests" / "test_advisories.py"
 
 
 def read_tests(source: str) -> dict[str, str]:
-    """The tests of a file by name, each with what its docstring says first.
+    """The tests of a file by name, each with the first paragraph of its docstring.
 
-    :raises ValueError: for a test that does not say what it is there for.
+    :raises ValueError: for a test without a docstring.
     """
-    told = {}
+    found = {}
     for node in ast.parse(source).body:
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
             words = (ast.get_docstring(node) or "").partition("\n\n")[0]
             if not words:
                 raise ValueError(f"{node.name} has no docstring")
-            told[node.name] = " ".join(words.split())
-    return told
+            found[node.name] = " ".join(words.split())
+    return found
 
 
-def table_rows(told: dict[str, str]) -> list[str]:
+def table_rows(found: dict[str, str]) -> list[str]:
     """The lines of a ``list-table`` for these tests."""
     lines = [
         ".. list-table::",
@@ -42,10 +42,10 @@ def table_rows(told: dict[str, str]) -> list[str]:
         "   :widths: 58 42",
         "   :class: narrow-code",
         "",
-        "   * - What happened to whom",
+        "   * - Weakness, and the package that had it",
         "     - Test",
     ]
-    for test, words in told.items():
+    for test, words in found.items():
         lines += [f"   * - {linked(_with_advisories(words))}", f"     - ``{test}``"]
     return lines
 
@@ -63,12 +63,12 @@ class PublishedWeaknesses(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.note_dependency(str(TESTS))
-        told = read_tests(TESTS.read_text(encoding="utf-8"))
-        if not told:
+        found = read_tests(TESTS.read_text(encoding="utf-8"))
+        if not found:
             raise self.error(f"{TESTS.name} has no test")
         source, _ = self.get_source_info()
         holder = nodes.Element()
-        rows = StringList(table_rows(told), source)
+        rows = StringList(table_rows(found), source)
         self.state.nested_parse(rows, self.content_offset, holder)
         return list(holder.children)
 
