@@ -44,6 +44,12 @@ CODES: Mapping[str, Code] = {
         "The URL of the callback is made from the Host header, and this header was not usable: "
         "set PARJAR_REDIRECT_URI or TRUSTED_HOSTS.",
     ),
+    "redirect_uri_insecure": Code(
+        400,
+        "The login works only under an address of this site that begins with https.",
+        "PARJAR_PROFILE wants a redirect_uri that is https (http on loopback only). Behind a "
+        "proxy: see docs/deploying (ProxyFix), or set PARJAR_REDIRECT_URI.",
+    ),
     "provider_unknown": Code(
         404,
         "This site has no identity provider with this name.",

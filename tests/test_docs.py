@@ -196,6 +196,9 @@ def test_example_of_a_key_is_accepted(key: str, in_keys: Path) -> None:
         "PARJAR_ENCRYPTION_KEY": "decryption-key.pem",
         "PARJAR_REQUEST_ENCRYPTION_ALG": "ECDH-ES",
     }
+    if key == "PROFILE":
+        del base["PARJAR_CLIENT_SECRET"]
+        base["PARJAR_DPOP"] = True
     if key == "REQUEST":  # without signed requests nothing is encrypted
         del base["PARJAR_REQUEST_ENCRYPTION_ALG"]
     read_settings({**base, **given}, secret_key="of the tests")
@@ -438,7 +441,7 @@ def check_what_proves(section: str, cell: str, *, our_file: bool = True) -> None
     assert proofs, f"{section}: a test or a fault"
 
 
-@pytest.mark.parametrize("page", ["standards", "security"])
+@pytest.mark.parametrize("page", ["standards", "security", "fapi"])
 def test_files_and_tests_that_a_page_names_exist(page: str) -> None:
     rows = list_rows(page)
     assert len(rows) > 30

@@ -11,6 +11,7 @@ from ..protocol.client_auth import ASSERTION_TYPS
 from ..protocol.jwe import CONTENT_ALGORITHMS, KEY_ALGORITHMS, parse_encryption
 from ..protocol.request_level import REQUEST_LEVELS
 from . import values
+from .profiles import RULES
 
 
 class Key(NamedTuple):
@@ -30,6 +31,7 @@ KEYS: Mapping[str, Key] = {
     "CLIENT_ID": Key(values.read_client_id),
     "CLIENT_SECRET": Key(values.read_text),
     "CLIENT_AUTH": Key(values.read_one_of(*CLIENT_AUTHS)),
+    "PROFILE": Key(values.read_one_of(*RULES)),
     "REQUEST": Key(values.read_one_of(*REQUEST_LEVELS)),
     "REQUEST_AUDIENCE": Key(values.read_audience("issuer", "authorization_endpoint")),
     "REQUEST_LIFETIME": Key(values.read_seconds(60, 3600)),
@@ -80,7 +82,6 @@ KEYS: Mapping[str, Key] = {
 NOT_YET: Mapping[str, str] = {
     "CLIENT_CERT": "mutual TLS",
     "CLIENT_CERT_KEY": "mutual TLS",
-    "PROFILE": "FAPI profiles",
 }
 
 #: Keys of versions before the first release, and the request level that stands in their place.

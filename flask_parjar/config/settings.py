@@ -23,6 +23,7 @@ from .faults import (
     faults_of_uses,
 )
 from .keys import FIELD_OF_KEY, KEYS, MAY_BE_SECRET, NOT_YET, REQUEST_LEVEL_OF_FORMER_KEY
+from .profiles import faults_of_profile
 from .warnings import insecure_choices
 
 _Label = Callable[[str], str]
@@ -77,6 +78,7 @@ def read_settings(config: Mapping[str, Any], *, secret_key: object) -> Settings:
         faults.extend(faults_of_kids(providers))
         faults.extend(faults_of_uses(providers))
         faults.extend(faults_of_audiences(providers))
+        faults.extend(faults_of_profile(providers))
     if faults:
         raise ConfigError(faults)
     return Settings(

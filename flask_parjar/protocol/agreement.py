@@ -79,6 +79,7 @@ class Agreement:
     :param id_token_decryption: for ID tokens, which must then be encrypted; None if they must not.
     :param userinfo_decryption: the same for userinfo.
     :param iss_required: whether an authorization response must have ``iss`` (RFC 9207).
+    :param https_redirect_uri: whether the ``redirect_uri`` must be https, or on loopback.
     :param claims_parameter: whether the provider reads ``claims`` (OpenID Connect Core 5.5).
     :param acr_values: the levels of authentication that the provider lists; empty if it lists none.
     :param authorization_params: further parameters of every authorization request.
@@ -98,6 +99,7 @@ class Agreement:
     userinfo_decryption: Decryption | None
     response_mode: str | None
     iss_required: bool
+    https_redirect_uri: bool
     claims_parameter: bool
     acr_values: tuple[str, ...]
     authorization_params: Mapping[str, Any]
@@ -149,12 +151,14 @@ def agree(
         endpoints=fields.take(negotiate_endpoints(client, metadata)),
         request_signing=fields.take(negotiate_request_signing(client, metadata, profile)),
         request_encryption=fields.take(negotiate_request_encryption(client, metadata)),
-        id_token_algs=fields.take(negotiate_id_token_algs(client, metadata)),
-        userinfo_algs=negotiate_userinfo_algs(client, metadata),
+        id_token_algs=fields.take(negotiate_id_token_algs(client, metadata, profile)),
+        userinfo_algs=negotiate_userinfo_algs(client, metadata, profile),
         id_token_decryption=fields.take(negotiate_id_token_decryption(client, metadata)),
         userinfo_decryption=fields.take(negotiate_userinfo_decryption(client, metadata)),
-        begin_binding=fields.take(negotiate_binding(client, metadata)),
-        iss_required=metadata.authorization_response_iss_parameter_supported,
+        begin_binding=fields.take(negotiate_binding(client, metadata, profile)),
+        iss_required=metadata.authorization_response_iss_parameter_supported
+        or profile.iss_required,
+        https_redirect_uri=profile.https_redirect_uri,
         claims_parameter=metadata.claims_parameter_supported,
         acr_values=metadata.acr_values_supported,
         authorization_params=client.authorization_params,
@@ -273,7 +277,7 @@ def negotiate_request_signing(
         # A provider that lists algorithms only for client assertions verifies the same ones here.
         assertion_algs = metadata.token_endpoint_auth_signing_alg_values_supported or ()
         pinned = next((alg for alg in key.algorithms if alg in assertion_algs), None)
-    alg = key.negotiate(listed, pinned, unlisted=profile.unlisted_algs)
+    alg = _choose_alg(key, listed, pinned, profile)
     if alg is None:
         return Disagreement(
             code="signing_alg_unsupported",
@@ -292,6 +296,14 @@ def negotiate_request_signing(
         lifetime=client.request_lifetime,
         beside=client.request_beside,
     )
+
+
+def _choose_alg(
+    key: SigningKey, listed: tuple[str, ...] | None, pinned: str | None, profile: Profile
+) -> str | None:
+    """The algorithm of one of our keys; None if we have none in common, or the profile has not."""
+    alg = key.negotiate(profile.permitted(listed), pinned, unlisted=profile.unlisted_algs)
+    return alg if alg in profile.algs else None
 
 
 def _announces_signed_requests(metadata: ProviderMetadata) -> bool:
@@ -344,7 +356,7 @@ def _negotiate_assertion(
     pinned = client.signing_alg
     if pinned not in key.algorithms or (listed is not None and pinned not in listed):
         pinned = None
-    alg = key.negotiate(listed, pinned, unlisted=profile.unlisted_algs)
+    alg = _choose_alg(key, listed, pinned, profile)
     if alg is None:
         return Disagreement(
             code="client_auth_unsupported",
@@ -368,7 +380,7 @@ def _negotiate_assertion(
 
 
 def negotiate_binding(
-    client: ClientConfig, metadata: ProviderMetadata
+    client: ClientConfig, metadata: ProviderMetadata, profile: Profile
 ) -> BeginBinding | Disagreement:
     """What the tokens of a login are bound to (RFC 9449 section 5.1).
 
@@ -379,43 +391,46 @@ def negotiate_binding(
         return begin_bearer
     listed = metadata.dpop_signing_alg_values_supported
     possible = DPOP_ALGORITHMS[:1] if listed is None else listed
-    alg = next((alg for alg in DPOP_ALGORITHMS if alg in possible), None)
+    ours = [alg for alg in DPOP_ALGORITHMS if alg in profile.algs]
+    alg = next((alg for alg in ours if alg in possible), None)
     if alg is None:
         return Disagreement(
             code="dpop_alg_unsupported",
-            detail=f"ours: {', '.join(DPOP_ALGORITHMS)}; the provider lists {list(possible)}",
+            detail=f"ours: {', '.join(ours)}; the provider lists {list(possible)}",
         )
     return BeginDPoP(alg=alg, at_par=client.dpop_at_par)
 
 
 def negotiate_id_token_algs(
-    client: ClientConfig, metadata: ProviderMetadata
+    client: ClientConfig, metadata: ProviderMetadata, profile: Profile
 ) -> tuple[str, ...] | Disagreement:
     """The algorithms that we accept on ID tokens and logout tokens."""
     listed = metadata.id_token_signing_alg_values_supported
-    if listed is None:  # PARJAR_ID_TOKEN_ALGS, or RS256, which every provider has (Discovery 3)
-        return client.id_token_algs or ("RS256",)
-    algs = _accepted(client, listed)
+    if listed is None:  # without a profile RS256, which every provider has (Discovery 3)
+        return client.id_token_algs or profile.unlisted_id_token_algs
+    algs = _accepted(client, listed, profile)
     if not algs:
         return Disagreement(code="id_token_alg_unsupported", detail=f"listed: {list(listed)}")
     return algs
 
 
-def negotiate_userinfo_algs(client: ClientConfig, metadata: ProviderMetadata) -> tuple[str, ...]:
+def negotiate_userinfo_algs(
+    client: ClientConfig, metadata: ProviderMetadata, profile: Profile
+) -> tuple[str, ...]:
     """The algorithms that we accept on signed userinfo; those of ID tokens if none are listed.
 
     There may be none in common: most userinfo is not signed.
     """
     listed = metadata.userinfo_signing_alg_values_supported
     if listed is not None:
-        return _accepted(client, listed)
-    algs = negotiate_id_token_algs(client, metadata)
+        return _accepted(client, listed, profile)
+    algs = negotiate_id_token_algs(client, metadata, profile)
     return () if isinstance(algs, Disagreement) else algs
 
 
-def _accepted(client: ClientConfig, listed: tuple[str, ...]) -> tuple[str, ...]:
+def _accepted(client: ClientConfig, listed: tuple[str, ...], profile: Profile) -> tuple[str, ...]:
     wanted = client.id_token_algs or ASYMMETRIC_ALGORITHMS
-    return tuple(alg for alg in wanted if alg in listed)
+    return tuple(alg for alg in wanted if alg in listed and alg in profile.algs)
 
 
 def negotiate_id_token_decryption(

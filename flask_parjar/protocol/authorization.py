@@ -25,6 +25,7 @@ from .key_set import KeySet
 from .keys import BACKDATED
 from .outbound import Parameters
 from .transaction import Transaction
+from .urls import check_endpoint
 
 MAX_UNPUSHED_URL = 8192  # many servers refuse a longer one with 414
 _TYP = "oauth-authz-req+jwt"
@@ -224,6 +225,8 @@ class AuthorizationRequest:
             options,
             claims_parameter=agreement.claims_parameter,
         )
+        if agreement.https_redirect_uri:
+            _check_redirect_uri(transaction.redirect_uri)
         asked = {
             "login_hint": options.login_hint,
             "prompt": options.prompt,
@@ -280,6 +283,14 @@ def _as_text(value: Any) -> str | list[str]:
 
 def _as_one_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
+
+
+def _check_redirect_uri(uri: str) -> None:
+    """Refuse a ``redirect_uri`` over http, where others could read the response."""
+    try:
+        check_endpoint(uri, allow_http=False)
+    except ValueError as exc:
+        raise LoginError("redirect_uri_insecure", f"{uri!r:.200}: {exc}") from exc
 
 
 def _check_levels(needed: tuple[str, ...], listed: tuple[str, ...]) -> None:

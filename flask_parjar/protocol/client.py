@@ -32,6 +32,7 @@ class ClientConfig:
     client_id: str
     client_secret: str | None = field(default=None, repr=False)
     client_auth: str | None = None
+    profile: str | None = None
     client_assertion: Callable[[], str] | None = field(default=None, repr=False)
     request: str = DEFAULT_LEVEL
     request_audience: str = "issuer"

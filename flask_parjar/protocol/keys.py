@@ -118,7 +118,7 @@ class SigningKey:
             fits = pinned in self.algorithms and (listed is None or pinned in listed)
             return pinned if fits else None
         if listed is None:
-            usual = unlisted[self.crv or self.kty]
+            usual = unlisted.get(self.crv or self.kty)
             return usual if usual in self.algorithms else self.alg
         return next((name for name in self.algorithms if name in listed), None)
 

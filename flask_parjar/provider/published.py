@@ -14,7 +14,7 @@ from ..protocol.key_set import KeySet
 from ..protocol.metadata import ProviderMetadata, metadata_urls
 from ..protocol.opener import TokenOpener
 from ..protocol.outbound import Answer, Outbound
-from ..protocol.profiles import OPENID_CONNECT
+from ..protocol.profiles import PROFILES
 from .cached_document import MAX_TTL, MIN_TTL, CachedDocument, time_to_live
 from .endpoint import Endpoints
 
@@ -107,7 +107,7 @@ class Published:
         )
         for reason in metadata.ignored:
             log.warning("metadata of %s counts as without %s", self._client.issuer, reason)
-        agreement = agree(self._client, metadata, OPENID_CONNECT)
+        agreement = agree(self._client, metadata, PROFILES[self._client.profile])
         if isinstance(agreement, tuple):  # fetch again soon: it is probably being corrected
             ttl = MIN_TTL
         return _Metadata(metadata=metadata, agreement=agreement), ttl

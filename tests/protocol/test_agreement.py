@@ -105,6 +105,7 @@ def test_the_usual_agreement() -> None:
         id_token_decryption=None,
         userinfo_decryption=None,
         response_mode=None,
+        https_redirect_uri=False,
         iss_required=False,
         claims_parameter=False,
         acr_values=(),
@@ -740,7 +741,7 @@ def test_the_algorithms_of_signed_userinfo(
 
 def test_signed_userinfo_has_no_algorithm_where_the_id_token_has_none() -> None:
     metadata = make_metadata(id_token_signing_alg_values_supported=["none"])
-    assert negotiate_userinfo_algs(CLIENT, metadata) == ()
+    assert negotiate_userinfo_algs(CLIENT, metadata, OPENID_CONNECT) == ()
 
 
 # Encryption.
