@@ -153,8 +153,8 @@ def agree(
         request_encryption=fields.take(negotiate_request_encryption(client, metadata)),
         id_token_algs=fields.take(negotiate_id_token_algs(client, metadata, profile)),
         userinfo_algs=negotiate_userinfo_algs(client, metadata, profile),
-        id_token_decryption=fields.take(negotiate_id_token_decryption(client, metadata)),
-        userinfo_decryption=fields.take(negotiate_userinfo_decryption(client, metadata)),
+        id_token_decryption=fields.take(negotiate_decryption(client, metadata, of=_ID_TOKEN)),
+        userinfo_decryption=fields.take(negotiate_decryption(client, metadata, of=_USERINFO)),
         begin_binding=fields.take(negotiate_binding(client, metadata, profile)),
         iss_required=metadata.authorization_response_iss_parameter_supported
         or profile.iss_required,
@@ -433,52 +433,53 @@ def _accepted(client: ClientConfig, listed: tuple[str, ...], profile: Profile) -
     return tuple(alg for alg in wanted if alg in listed and alg in profile.algs)
 
 
-def negotiate_id_token_decryption(
-    client: ClientConfig, metadata: ProviderMetadata
-) -> Decryption | None | Disagreement:
-    """How ID tokens come encrypted, and logout tokens perhaps; None if they are clear."""
-    return _negotiate_decryption(
-        client,
-        client.id_token_encryption,
-        algs=metadata.id_token_encryption_alg_values_supported,
-        encs=metadata.id_token_encryption_enc_values_supported,
-        code="id_token_encryption_unsupported",
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Encryptable:
+    """Where it stands whether something that the provider sends is encrypted.
 
-
-def negotiate_userinfo_decryption(
-    client: ClientConfig, metadata: ProviderMetadata
-) -> Decryption | None | Disagreement:
-    """How userinfo comes encrypted; None if it is clear."""
-    return _negotiate_decryption(
-        client,
-        client.userinfo_encryption,
-        algs=metadata.userinfo_encryption_alg_values_supported,
-        encs=metadata.userinfo_encryption_enc_values_supported,
-        code="userinfo_encryption_unsupported",
-    )
-
-
-def _negotiate_decryption(
-    client: ClientConfig,
-    registered: Encryption | None,
-    *,
-    algs: tuple[str, ...] | None,
-    encs: tuple[str, ...] | None,
-    code: str,
-) -> Decryption | None | Disagreement:
-    """Compare what was registered with the provider's lists, where it has them.
-
-    One ``enc`` in common is enough, and the others are accepted too: MockPass, for one, uses an
-    ``enc`` that it does not list.
+    :param registered: the key of the configuration.
+    :param algs: the provider's list of ``alg``; None if it has none.
+    :param encs: the same of ``enc``.
+    :param code: of the disagreement.
     """
+
+    registered: Callable[[ClientConfig], Encryption | None]
+    algs: Callable[[ProviderMetadata], tuple[str, ...] | None]
+    encs: Callable[[ProviderMetadata], tuple[str, ...] | None]
+    code: str
+
+
+_ID_TOKEN = _Encryptable(  # and perhaps logout tokens
+    registered=lambda client: client.id_token_encryption,
+    algs=lambda metadata: metadata.id_token_encryption_alg_values_supported,
+    encs=lambda metadata: metadata.id_token_encryption_enc_values_supported,
+    code="id_token_encryption_unsupported",
+)
+_USERINFO = _Encryptable(
+    registered=lambda client: client.userinfo_encryption,
+    algs=lambda metadata: metadata.userinfo_encryption_alg_values_supported,
+    encs=lambda metadata: metadata.userinfo_encryption_enc_values_supported,
+    code="userinfo_encryption_unsupported",
+)
+
+
+def negotiate_decryption(
+    client: ClientConfig, metadata: ProviderMetadata, *, of: _Encryptable
+) -> Decryption | None | Disagreement:
+    """How it comes encrypted; None if it is clear.
+
+    What was registered is compared with the provider's lists, where it has them. One ``enc`` in
+    common is enough, and the others are accepted too: MockPass, for one, uses an ``enc`` that it
+    does not list.
+    """
+    registered, algs, encs = of.registered(client), of.algs(metadata), of.encs(metadata)
     if registered is None:
         return None
     alg_listed = algs is None or registered.alg in algs
     enc_listed = encs is None or bool(set(encs).intersection(registered.encs))
     if not alg_listed or not enc_listed:
         detail = f"registered: {registered}; listed: {list(algs or ())}, {list(encs or ())}"
-        return Disagreement(code=code, detail=detail)
+        return Disagreement(code=of.code, detail=detail)
     return Decryption(encryption=registered, keys=client.encryption_keys)
 
 
