@@ -20,7 +20,7 @@ import textwrap
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import click
 import pytest
@@ -42,6 +42,7 @@ from flask_parjar.protocol.urls import MAX_RETURN_PATH
 from flask_parjar.stores import open_store
 from flask_parjar.stores.cookies import CHUNK
 from flask_parjar.testing import FAULTS, REFRESH_FAULTS, DevProvider
+from tests.support.doc_pages import PAGES, README, ROOT, RST_BLOCK, blocks, run
 from tests.support.fault_table import FAULTS as FAULT_TABLE
 from tests.support.interop_table import ABSENT, FEATURES, PROVIDERS, WORKS, marked, read_table
 from tests.support.site import Visitor, make_site
@@ -51,42 +52,8 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).parent.parent
 PACKAGE = Path(flask_parjar.__path__[0])
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.rst")}
 EVERYTHING = "\n".join([README, *PAGES.values()])
-
-
-class Block(NamedTuple):
-    """A code block of a page."""
-
-    page: str
-    language: str
-    caption: str
-    text: str
-
-
-_RST_BLOCK = re.compile(
-    r"^( *)\.\. code-block:: (\S+)\n((?:\1   :.*\n)*)\n((?:\1   .*\n|\n)+)", re.MULTILINE
-)
-_MARKDOWN_BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def blocks(page: str, language: str) -> list[Block]:
-    """The code blocks of a page; at least one."""
-    if page == "README":
-        found = [Block(page, kind, "", text) for kind, text in _MARKDOWN_BLOCK.findall(README)]
-    else:
-        found = [
-            Block(
-                page, kind, "".join(re.findall(r":caption: (.*)", options)), textwrap.dedent(text)
-            )
-            for _, kind, options, text in _RST_BLOCK.findall(PAGES[page])
-        ]
-    of_language = [block for block in found if block.language == language]
-    assert of_language, f"{page} has no block of {language}"
-    return of_language
 
 
 def simple_table(page: str, first_heading: str) -> list[list[str]]:
@@ -110,10 +77,6 @@ def simple_table(page: str, first_heading: str) -> list[list[str]]:
                 f"{above} {cell}".strip() for above, cell in zip(rows[-1], cells, strict=True)
             ]
     return rows
-
-
-def run(code: str, namespace: dict[str, Any], *, page: str) -> None:
-    exec(compile(code, f"<{page}>", "exec"), namespace)  # noqa: S102 - the page is our own
 
 
 @pytest.fixture(scope="module")
@@ -563,7 +526,7 @@ EXAMPLES = (
 
 def test_no_example_is_forgotten() -> None:
     with_python = {page for page, text in PAGES.items() if ".. code-block:: python" in text}
-    assert with_python == {*EXAMPLES, "encryption", "quickstart", "testing"}
+    assert with_python == {*EXAMPLES, "encryption", "quickstart", "signers", "testing"}
 
 
 def test_the_settings_for_encryption_are_accepted(in_keys: Path) -> None:
@@ -729,7 +692,7 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
 def test_code_on_a_page_is_no_wider_than_the_page(page: str) -> None:
     code = [
         line
-        for _, kind, _, body in _RST_BLOCK.findall(PAGES[page])
+        for _, kind, _, body in RST_BLOCK.findall(PAGES[page])
         if kind != "console"
         for line in textwrap.dedent(body).splitlines()
     ]
