@@ -72,7 +72,7 @@ def new_seed() -> str:
 
 
 def mix(seed: str, app_secret: bytes) -> str:
-    """Make the secret of one login, which nobody can compute from the session cookie.
+    """Make the secret of one login, which the session cookie alone does not give.
 
     :param seed: of `new_seed`.
     :param app_secret: SECRET_KEY, or a former one.
