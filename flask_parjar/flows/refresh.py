@@ -197,6 +197,13 @@ def _renew(
         # could not be verified is dropped: the identity stays as it was verified at the login.
         log.warning("the ID token of a renewal was left out: %s: %s", exc.error_code, exc.detail)
         renewed = renewal.tokens
+    return _kept_renewal(provider, token_store, renewed, clock=clock)
+
+
+def _kept_renewal(
+    provider: Provider, token_store: TokenStore, renewed: TokenSet, *, clock: Callable[[], int]
+) -> tuple[TokenSet, bool]:
+    """Keep renewed tokens, or return what has taken their place meanwhile."""
     try:
         if token_store.renew(renewed):
             return renewed, True

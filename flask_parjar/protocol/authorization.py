@@ -220,30 +220,14 @@ class AuthorizationRequest:
         OpenID Connect Core 3.1.2.1, RFC 7636 section 4.3.
         """
         _check_levels(transaction.acr_values, agreement.acr_values)
-        claims, acr_values = asked_claims(
-            agreement.authorization_params,
-            options,
-            claims_parameter=agreement.claims_parameter,
-        )
         if agreement.https_redirect_uri:
             _check_redirect_uri(transaction.redirect_uri)
-        asked = {
-            "login_hint": options.login_hint,
-            "prompt": options.prompt,
-            "max_age": options.max_age,
-            "acr_values": " ".join(acr_values) or None,
-            "ui_locales": options.ui_locales,
-            "claims": claims or None,
-            "authorization_details": options.authorization_details,
-            "resource": asked_resource(agreement.authorization_params, options),
-            "response_mode": agreement.response_mode,
-        }
         free = {**agreement.authorization_params, **options.params}
         if options.acr_values:
             free.pop("acr_values", None)  # those of this login replace the configured ones
         parameters: dict[str, Any] = {
             **free,
-            **{name: value for name, value in asked.items() if value is not None},
+            **_asked(agreement, options),
             **binding.parameters(),
             "client_id": agreement.client_id,
             "response_type": "code",
@@ -271,6 +255,25 @@ class AuthorizationRequest:
         return {
             name: str(self.parameters[name]) for name in ("client_id", "response_type", "scope")
         }
+
+
+def _asked(agreement: Agreement, options: LoginOptions) -> dict[str, Any]:
+    """The parameters of the fields of `LoginOptions`, and ``response_mode``, which are not None."""
+    claims, acr_values = asked_claims(
+        agreement.authorization_params, options, claims_parameter=agreement.claims_parameter
+    )
+    asked = {
+        "login_hint": options.login_hint,
+        "prompt": options.prompt,
+        "max_age": options.max_age,
+        "acr_values": " ".join(acr_values) or None,
+        "ui_locales": options.ui_locales,
+        "claims": claims or None,
+        "authorization_details": options.authorization_details,
+        "resource": asked_resource(agreement.authorization_params, options),
+        "response_mode": agreement.response_mode,
+    }
+    return {name: value for name, value in asked.items() if value is not None}
 
 
 def _as_text(value: Any) -> str | list[str]:

@@ -220,17 +220,8 @@ def refusal(answer: Answer, code: str, *, now: int) -> ProviderRefused | Provide
                 received=answer.status,
             )
     description = document.get("error_description")
-    unknown_client = code != "userinfo_refused" and (
-        error in _OUR_FAULT or (answer.status == 401 and error not in _OF_THE_GRANT)
-    )
-    if error in _OF_THE_PROOF:
-        code = "dpop_refused"
-    elif unknown_client:
-        code = "client_refused"
-    elif code == "code_refused" and error not in _OF_THE_CODE:
-        code = "exchange_refused"
     refused = ProviderRefused(
-        code,
+        _refused_code(code, error, status=answer.status),
         error=printable_text(error, at_most=_SHOWN_ERROR),
         description=printable_text(
             description if isinstance(description, str) else "", at_most=_SHOWN_ERROR
@@ -240,6 +231,18 @@ def refusal(answer: Answer, code: str, *, now: int) -> ProviderRefused | Provide
     if error in _PASSING:
         return ProviderUnavailable(_PASSING[error], refused.detail)
     return refused
+
+
+def _refused_code(code: str, error: str, *, status: int) -> str:
+    """The code of a refusal: whether the proof, the client, or what was sent is refused."""
+    if error in _OF_THE_PROOF:
+        return "dpop_refused"
+    unknown_client = error in _OUR_FAULT or (status == 401 and error not in _OF_THE_GRANT)
+    if unknown_client and code != "userinfo_refused":
+        return "client_refused"
+    if code == "code_refused" and error not in _OF_THE_CODE:
+        return "exchange_refused"
+    return code
 
 
 def _clock_difference(date: str | None, now: int) -> str:

@@ -29,17 +29,8 @@ _templates = Environment(
 def create_app(state: ProviderState, endpoints: Iterable[Blueprint]) -> Flask:
     """The WSGI app of one provider, with these endpoints."""
     app = Flask("flask_parjar.testing", static_folder=None)
-    parts = urlsplit(state.issuer)
-    app.config.update(
-        SECRET_KEY=secrets.token_bytes(32),
-        # All ports of 127.0.0.1 share cookies, so the name has the port.
-        SESSION_COOKIE_NAME=f"parjar_dev_provider_{parts.port or 0}",
-        SESSION_COOKIE_PATH=path_prefix(state.issuer) or "/",
-        SESSION_COOKIE_SECURE=parts.scheme == "https",
-        SESSION_COOKIE_HTTPONLY=True,
-        SESSION_COOKIE_SAMESITE="Lax",
-        MAX_CONTENT_LENGTH=_MAX_REQUEST_BYTES,
-    )
+    app.config.update(_settings(state.issuer))
+    host = urlsplit(state.issuer).netloc.rpartition("@")[2]
 
     @app.before_request
     def _record_and_check_host() -> Response | None:
@@ -52,7 +43,7 @@ def create_app(state: ProviderState, endpoints: Iterable[Blueprint]) -> Flask:
                 headers=Headers(list(request.headers)),
             )
         )
-        if request.host != parts.netloc.rpartition("@")[2]:
+        if request.host != host:
             # Against DNS rebinding: a page elsewhere could reach us by a name of its own.
             return Response(f"This is {state.issuer}\n", status=421, content_type="text/plain")
         return None
@@ -67,6 +58,21 @@ def create_app(state: ProviderState, endpoints: Iterable[Blueprint]) -> Flask:
     for blueprint in endpoints:
         app.register_blueprint(blueprint)
     return app
+
+
+def _settings(issuer: str) -> Mapping[str, object]:
+    """The configuration of the Flask app: its session cookie, and the longest request."""
+    parts = urlsplit(issuer)
+    return {
+        "SECRET_KEY": secrets.token_bytes(32),
+        # All ports of 127.0.0.1 share cookies, so the name has the port.
+        "SESSION_COOKIE_NAME": f"parjar_dev_provider_{parts.port or 0}",
+        "SESSION_COOKIE_PATH": path_prefix(issuer) or "/",
+        "SESSION_COOKIE_SECURE": parts.scheme == "https",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
+    }
 
 
 #: The only parameter that may be there more than once (RFC 8707 section 2).

@@ -51,6 +51,7 @@ def provider_metadata(issuer: str) -> dict[str, object]:
     return {
         "issuer": issuer,
         **{name: endpoint_url(issuer, name) for name in PATHS},
+        **_algorithms(),
         "scopes_supported": list(STANDARD_SCOPES),
         "response_types_supported": ["code"],
         "response_modes_supported": ["query", "form_post"],
@@ -58,20 +59,9 @@ def provider_metadata(issuer: str) -> dict[str, object]:
         "subject_types_supported": ["public"],
         "acr_values_supported": list(ACR_LEVELS),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
-        "request_object_signing_alg_values_supported": list(ASYMMETRIC),
         "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
-        "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
-        "revocation_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
-        **{
-            f"{kind}_encryption_{what}_values_supported": list(values)
-            for kind in ("id_token", "userinfo", "request_object")
-            for what, values in (("alg", KEY_ALGORITHMS), ("enc", CONTENT_ALGORITHMS))
-        },
-        "userinfo_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
         "code_challenge_methods_supported": ["S256"],
-        "dpop_signing_alg_values_supported": list(ASYMMETRIC),
         "claims_supported": [
             *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"),
             *("name", "given_name", "family_name", "preferred_username", "locale"),
@@ -87,6 +77,23 @@ def provider_metadata(issuer: str) -> dict[str, object]:
         "backchannel_logout_session_supported": True,
         "frontchannel_logout_supported": True,
         "frontchannel_logout_session_supported": True,
+    }
+
+
+def _algorithms() -> dict[str, list[str]]:
+    """What signs, and what encrypts, at each place."""
+    return {
+        "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
+        "userinfo_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
+        "request_object_signing_alg_values_supported": list(ASYMMETRIC),
+        "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
+        "revocation_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
+        "dpop_signing_alg_values_supported": list(ASYMMETRIC),
+        **{
+            f"{kind}_encryption_{what}_values_supported": list(values)
+            for kind in ("id_token", "userinfo", "request_object")
+            for what, values in (("alg", KEY_ALGORITHMS), ("enc", CONTENT_ALGORITHMS))
+        },
     }
 
 

@@ -57,7 +57,6 @@ def parjar_log_in_as(parjar_provider: DevProvider) -> LogInAs:
     leaves this process.
     """
     from . import DevProvider
-    from .provider import TEST_CLIENT_BASE_URLS
 
     providers = {parjar_provider.issuer: parjar_provider}
     connected: set[tuple[int, str]] = set()
@@ -77,10 +76,7 @@ def parjar_log_in_as(parjar_provider: DevProvider) -> LogInAs:
         dev_provider = providers[settings.issuer]
         base_url = _base_url(app)
         if (id(app), settings.issuer) not in connected:
-            for each in app.extensions["parjar"].settings.providers.values():
-                if each.issuer == settings.issuer:
-                    dev_provider.allow_requests(each.request)
-            dev_provider.connect(app, base_urls=(*TEST_CLIENT_BASE_URLS, base_url))
+            _connect(dev_provider, app, base_url=base_url)
             connected.add((id(app), settings.issuer))
         _make_up(dev_provider, subject, claims or {})
         begun = client.get(_path(app, "parjar.login", settings.name), base_url=base_url)
@@ -90,6 +86,16 @@ def parjar_log_in_as(parjar_provider: DevProvider) -> LogInAs:
         _come_back(client, back, settings.name, base_url=base_url)
 
     return log_in
+
+
+def _connect(dev_provider: DevProvider, app: Flask, *, base_url: str) -> None:
+    """Register the app at the provider, with the request level that it is configured for."""
+    from .provider import TEST_CLIENT_BASE_URLS
+
+    for each in app.extensions["parjar"].settings.providers.values():
+        if each.issuer == dev_provider.issuer:
+            dev_provider.allow_requests(each.request)
+    dev_provider.connect(app, base_urls=(*TEST_CLIENT_BASE_URLS, base_url))
 
 
 def _come_back(client: FlaskClient, url: str, name: str, *, base_url: str) -> None:

@@ -242,21 +242,8 @@ def _id_token(
     """
     request, now = grant.request, int(provider.now())
     alg = id_token_alg(request.client, provider=provider)
-    person = provider.person(grant.sign_in.sub)
-    personal = person.claims_for(grant.scopes, requested=request.id_token_claims) if person else {}
-    claims: dict[str, object] = {
-        **personal,
-        "iss": provider.issuer,
-        "sub": grant.sign_in.sub,
-        "sid": grant.sid,
-        "aud": request.client.client_id,
-        "iat": now,
-        "exp": now + ID_TOKEN_SECONDS,
-        "auth_time": grant.sign_in.at,
-        "acr": grant.sign_in.acr,
-        "amr": list(AMR[grant.sign_in.acr]),
-        "at_hash": _left_half_hash(access_token, alg=alg),
-    }
+    claims = _id_token_claims(grant, now=now, provider=provider)
+    claims["at_hash"] = _left_half_hash(access_token, alg=alg)
     # OpenID Connect Core section 12.2: a refreshed ID token should have no nonce.
     if request.nonce is not None and not refreshed:
         claims["nonce"] = request.nonce
@@ -272,6 +259,25 @@ def _id_token(
     if refreshed:
         provider.faults.act("refresh_id_token", draft)
     return _encrypted(draft.finished(), request.client, provider=provider)
+
+
+def _id_token_claims(grant: Grant, *, now: int, provider: ProviderState) -> dict[str, object]:
+    """Who signed in, when and how, for which client (OpenID Connect Core section 2)."""
+    request, sign_in = grant.request, grant.sign_in
+    person = provider.person(sign_in.sub)
+    personal = person.claims_for(grant.scopes, requested=request.id_token_claims) if person else {}
+    return {
+        **personal,
+        "iss": provider.issuer,
+        "sub": sign_in.sub,
+        "sid": grant.sid,
+        "aud": request.client.client_id,
+        "iat": now,
+        "exp": now + ID_TOKEN_SECONDS,
+        "auth_time": sign_in.at,
+        "acr": sign_in.acr,
+        "amr": list(AMR[sign_in.acr]),
+    }
 
 
 def _encrypted(id_token: object, client: Client, *, provider: ProviderState) -> object:
