@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,8 +13,10 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 from flask_parjar.protocol.encoding import b64decode
 from flask_parjar.testing import DevProvider
 from tests.support.after_login import age, token_site
+from tests.support.clock import WallClock
 from tests.support.headers import FROM_THE_SITE, SCRIPT
-from tests.support.site import Visitor, make_site, make_site_of_two
+from tests.support.pages import code_of
+from tests.support.site import ISSUER, Visitor, make_site, make_site_of_two
 
 EC = ECKey.generate_key("P-256", {"kid": "ec"}).as_dict(private=True)
 NEW_EC = ECKey.generate_key("P-384", {"kid": "new"}).as_dict(private=True)
@@ -118,6 +121,55 @@ def test_a_renewed_id_token_that_is_encrypted_otherwise_is_left_out(
     assert second["id_token"] == first["id_token"]
     assert second["access_token"] != first["access_token"]
     assert any("left out" in message for message in caplog.messages)
+
+
+ENCRYPTED_REQUESTS = {
+    "PARJAR_REQUEST_ENCRYPTION_ALG": "ECDH-ES",
+    "PARJAR_REQUEST_ENCRYPTION_ENC": "A256GCM",
+}
+
+
+def kid_of_last_push(provider: DevProvider) -> object:
+    pushes = [c for c in provider.calls if c.endpoint == "pushed_authorization_request"]
+    return header_of(pushes[-1].form["request"])["kid"]
+
+
+def fetches_of_keys(provider: DevProvider) -> int:
+    return [call.endpoint for call in provider.calls].count("jwks")
+
+
+def test_a_provider_that_publishes_a_key_for_requests_later(provider: DevProvider) -> None:
+    """The keys that we have in memory are from before."""
+    visitor = Visitor(token_site(provider, "memory", **ENCRYPTED_REQUESTS), provider)
+    with provider.fault("jwks_encryption_keys_missing"):
+        assert notify(visitor, provider.logout_token(sub="grace"))[0] == 200
+    assert fetches_of_keys(provider) == 1
+    for _ in range(2):
+        assert visitor.log_in("/login?next=/me").location == "/me"
+    assert fetches_of_keys(provider) == 2
+
+
+def test_no_key_that_fits_is_looked_for_once_in_a_while(provider: DevProvider) -> None:
+    """Anybody can begin a login."""
+    app = make_site(provider, **ENCRYPTED_REQUESTS)
+    with provider.fault("jwks_encryption_keys_missing"):
+        for fetches in (2, 2, 2):
+            page = Visitor(app, provider).get("/login")
+            assert (page.status_code, code_of(page)) == (502, "request_encryption_key")
+            assert fetches_of_keys(provider) == fetches
+    assert "pushed_authorization_request" not in [call.endpoint for call in provider.calls]
+
+
+def test_a_key_for_requests_that_is_replaced(wall_clock: WallClock) -> None:
+    """The one in memory is used until it is fetched again: the provider still decrypts with it."""
+    provider = DevProvider(ISSUER, now=lambda: time.time())
+    visitor = Visitor(make_site(provider, **ENCRYPTED_REQUESTS), provider)
+    kids = []
+    for change in (lambda: None, provider.rotate_keys, lambda: wall_clock.turn(3600)):
+        change()
+        assert visitor.log_in("/login?next=/me").location == "/me"
+        kids.append(kid_of_last_push(provider))
+    assert kids[0] == kids[1] != kids[2]
 
 
 def notify(visitor: Visitor, token: str) -> tuple[int, bool]:

@@ -108,9 +108,10 @@ def _request_object(
     if agreement.request_signing is None:
         return None
     request_object = RequestObject.sign(request, agreement.request_signing, now=now)
-    if agreement.request_encryption is None:
+    encryption = agreement.request_encryption
+    if encryption is None:
         return request_object
-    return request_object.encrypt(agreement.request_encryption, provider.keys(now))
+    return request_object.encrypt(encryption, provider.encryption_key(encryption.alg, now=now))
 
 
 def verify_response(

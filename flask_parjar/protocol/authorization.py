@@ -20,8 +20,7 @@ from .binding import TokenBinding
 from .claims_parameter import check_claims, merge_claims, requested_values
 from .client_auth import check_assertion_claims
 from .encoding import is_number, parse_seconds
-from .jwe import RequestEncryption
-from .key_set import KeySet
+from .jwe import EncryptionKey, RequestEncryption
 from .keys import BACKDATED
 from .outbound import Parameters
 from .transaction import Transaction
@@ -394,15 +393,13 @@ class RequestObject:
             beside=beside,
         )
 
-    def encrypt(self, encryption: RequestEncryption, keys: KeySet) -> RequestObject:
+    def encrypt(self, encryption: RequestEncryption, key: EncryptionKey) -> RequestObject:
         """Encrypt the signed request for the provider.
 
-        :param keys: the provider's.
-        :raises LoginError: ``request_encryption_key``.
+        :param key: the provider's, for the ``alg`` that was agreed.
 
         RFC 9101 section 5, OpenID Connect Core 10.2.
         """
-        key = keys.encryption_key(encryption.alg)
         return replace(self, jwt=encryption.encrypt(self.jwt, key))
 
     def as_form(self) -> Parameters:

@@ -111,8 +111,8 @@ class CachedDocument(Generic[T]):
         self._backoff = 0
         self._not_before = -math.inf
         self._cooldown = _Cooldown(FIRST_FORCED_COOLDOWN, clock)
-        # Any client can send us a logout token with an unknown key. With a cooldown of its own, it
-        # cannot use up the one that a login needs.
+        # Any client can send us a logout token with an unknown key, or begin a login. With a
+        # cooldown of its own, it cannot use up the one that a login under way needs.
         self._cooldown_of_anybody = _Cooldown(FORCED_COOLDOWN, clock)
 
     def get(self, now: int) -> T:
@@ -144,13 +144,14 @@ class CachedDocument(Generic[T]):
             lock.release()
 
     def get_newer_than(self, seen: T, now: int, *, anybody_asks: bool = False) -> T:
-        """Fetch because `seen` cannot verify a token; at most once in each cooldown.
+        """Fetch because `seen` has no key that fits; at most once in each cooldown.
 
         The cooldown is short at first: a provider may publish its new key a moment after it has
         signed with it.
 
         :param anybody_asks: whether any client on the network can cause this fetch, by a token that
-            it posts to us. Such fetches have their own cooldown, which does not delay logins.
+            it posts to us, or by a login that it begins. Such fetches have their own cooldown,
+            which does not delay logins that are under way.
         :returns: `seen` itself if it may not, or cannot, be fetched now.
         """
         with self._own_lock():

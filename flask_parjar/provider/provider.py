@@ -15,7 +15,7 @@ from ..protocol.binding import TokenBinding
 from ..protocol.client import ClientConfig
 from ..protocol.client_auth import with_claims
 from ..protocol.id_token import IDTokenClaims, verify_id_token, verify_renewed_id_token
-from ..protocol.key_set import KeySet
+from ..protocol.jwe import EncryptionKey
 from ..protocol.logout import LogoutToken
 from ..protocol.metadata import ProviderMetadata
 from ..protocol.outbound import Answer, Outbound, Parameters, Proof
@@ -85,9 +85,9 @@ class Provider:
         """See `Published.agreement`."""
         return self._published.agreement(now)
 
-    def keys(self, now: int) -> KeySet:
-        """See `Published.keys`."""
-        return self._published.keys(now)
+    def encryption_key(self, alg: str, *, now: int) -> EncryptionKey:
+        """See `Published.encryption_key`."""
+        return self._published.encryption_key(alg, now=now)
 
     # The authorization request.
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from ..errors import LoginError, ProviderUnavailable, TokenRejected
 from ..protocol.agreement import Agreement, Disagreement, agree
 from ..protocol.client import ClientConfig
+from ..protocol.jwe import EncryptionKey
 from ..protocol.key_set import KeySet
 from ..protocol.metadata import ProviderMetadata, metadata_urls
 from ..protocol.opener import TokenOpener
@@ -77,6 +78,24 @@ class Published:
         :raises ProviderUnavailable: they cannot be fetched, or are not valid.
         """
         return self._keys.get(now)
+
+    def encryption_key(self, alg: str, *, now: int) -> EncryptionKey:
+        """The key that encrypts for the provider; if none fits, the keys are fetched once more.
+
+        :raises LoginError: ``request_encryption_key``: the newest keys have none either.
+        :raises ProviderUnavailable: the keys cannot be fetched, or are not valid.
+
+        OpenID Connect Core 10.2.1.
+        """
+        keys = self.keys(now)
+        try:
+            return keys.encryption_key(alg)
+        except LoginError:
+            # Anybody can begin a login: that may not delay the keys that one under way needs.
+            newer = self._keys.get_newer_than(keys, now, anybody_asks=True)
+            if newer is keys:
+                raise
+            return newer.encryption_key(alg)
 
     def open_with(
         self, verify: Callable[[TokenOpener], T], *, now: int, anybody_asks: bool = False

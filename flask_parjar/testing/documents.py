@@ -121,6 +121,7 @@ class ProviderKeys:
         self._generation = 0
         self._made: dict[tuple[int, str], Key] = {}
         self._decrypting: list[Key] = []
+        self._decrypting_before: list[Key] = []
         self._lock = threading.Lock()
 
     def signing_key(self, alg: str) -> Key:
@@ -135,13 +136,13 @@ class ProviderKeys:
         """Publish a key of each type for request objects that are encrypted (RFC 7517 4.2)."""
         with self._lock:
             if not self._decrypting:
-                ec = ECKey.generate_key("P-256", {"use": "enc"}, auto_kid=True)
-                self._decrypting = [ec, _rsa_key_for_decryption()]
+                self._decrypting = _new_decryption_keys(self._generation)
 
     def decryption_key(self, kid: str | None, alg: str) -> Key | None:
         """Our key with that ``kid``, for an ``alg`` that encrypts content keys."""
         wanted = "RSA" if alg.startswith("RSA") else "EC"
-        return next((k for k in self._decrypting if (k.kid, k.key_type) == (kid, wanted)), None)
+        keys = (*self._decrypting, *self._decrypting_before)
+        return next((k for k in keys if (k.kid, k.key_type) == (kid, wanted)), None)
 
     def find(self, kid: str | None) -> Key | None:
         """A published key by its ``kid``."""
@@ -152,12 +153,19 @@ class ProviderKeys:
         return {"keys": [public_jwk(key) for key in (*self._published(), *self._decrypting)]}
 
     def rotate(self) -> None:
-        """Sign with new keys from now on. The last generation stays published, older ones go."""
+        """Sign with new keys from now on. The last generation stays published, older ones go.
+
+        Of keys that decrypt, the new ones alone are published. The last ones still decrypt, for
+        clients that have our keys in a cache (OpenID Connect Core 10.2.1).
+        """
         with self._lock:
             for kty in set(_KEY_TYPES.values()):
                 self._key(self._generation, kty)
             self._generation += 1
             self._made = {k: v for k, v in self._made.items() if k[0] >= self._generation - 1}
+            if self._decrypting:
+                self._decrypting_before = self._decrypting
+                self._decrypting = _new_decryption_keys(self._generation)
 
     def _published(self) -> list[Key]:
         with self._lock:
@@ -208,7 +216,12 @@ def _rsa_key(number: int) -> RSAKey:
     return key
 
 
+def _new_decryption_keys(generation: int) -> list[Key]:
+    ec = ECKey.generate_key("P-256", {"use": "enc"}, auto_kid=True)
+    return [ec, _rsa_key_for_decryption(generation % 3)]
+
+
 @functools.cache
-def _rsa_key_for_decryption() -> RSAKey:
+def _rsa_key_for_decryption(number: int) -> RSAKey:
     key: RSAKey = RSAKey.generate_key(2048, {"use": "enc"}, auto_kid=True)
     return key

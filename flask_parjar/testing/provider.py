@@ -153,7 +153,11 @@ class DevProvider:
             self.metadata["require_signed_request_object"] = False
 
     def rotate_keys(self) -> None:
-        """Sign with new keys from now on. The last keys stay published, older ones do not."""
+        """Sign with new keys from now on. The last keys stay published, older ones do not.
+
+        If request objects are encrypted, there is a new key for that too. It alone is published,
+        and the last one still decrypts.
+        """
         self._state.keys.rotate()
 
     def fault(self, name: str, *, times: int | None = None) -> ActiveFault:
