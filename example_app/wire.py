@@ -71,12 +71,22 @@ CALLS: Mapping[str, tuple[str, str, str]] = {
         "They are cached, and fetched again when a token names an unknown key.",
         "RFC 7517",
     ),
+    "nonce": (
+        "The provider asks for a nonce",
+        "It wants one in the DPoP proof, so that no proof can be made in advance. The same request "
+        "is sent once more.",
+        "RFC 9449 section 8",
+    ),
     "userinfo": (
         "The user's claims are fetched",
         "This request uses the access token. The answer must be about the same subject.",
         "OpenID Connect Core 5.3",
     ),
 }
+
+#: What is said besides of a request with a DPoP proof, and of one that brings a bound token.
+PROOF = " A proof, signed with the key of this login, is sent beside it."
+BOUND = " The access token is bound to this key: without a proof it is of no use."
 
 #: For each parameter by which the browser brings a request: an explanation, the standard.
 WAYS: Mapping[str, tuple[str, str]] = {
@@ -96,6 +106,7 @@ WAYS: Mapping[str, tuple[str, str]] = {
 
 #: What each check of the ID token says, by the name that the ``logged_in`` signal gives it.
 CHECKS: Mapping[str, str] = {
+    "encryption": "it came encrypted, for a key of this site",
     "signature": "by a key that the provider publishes",
     "iss": "the provider that was asked",
     "aud": "this client",
@@ -343,9 +354,9 @@ def _sign(signed: Mapping[str, Any]) -> Step:
 def _call(call: Mapping[str, Any]) -> Step:
     endpoint, status, received = call["endpoint"], call["status"], call["received"]
     name = "refresh" if call["sent"].get("grant_type") == "refresh_token" else endpoint
-    unsigned = endpoint == "pushed_authorization_request" and "request" not in call["sent"]
-    title, text, source = CALLS.get("unsigned_push" if unsigned else name, (endpoint, "", ""))
+    title, text, source = _explain(name, call)
     failed = bool(call["error"]) or status is None or status >= 400
+    failed = failed and not _asks_for_nonce(call)
     method = "POST" if call["sent"] else "GET"
     outcome = f"{status or call['error']} · {call['milliseconds']:.1f} ms"
     if endpoint == "discovery":  # only the part of the metadata that matters for this login
@@ -363,8 +374,33 @@ def _call(call: Mapping[str, Any]) -> Step:
             Arrow(sender=SITE, receiver=PROVIDER, label=f"{method} {urlsplit(call['url']).path}"),
             Arrow(sender=PROVIDER, receiver=SITE, label=outcome, answers=True, failed=failed),
         ],
-        tables={"Sent": call["sent"], "Received": received},
+        tables={"Sent": call["sent"], **_proof(call["dpop_proof"]), "Received": received},
     )
+
+
+def _explain(name: str, call: Mapping[str, Any]) -> tuple[str, str, str]:
+    """A heading, an explanation, the standard."""
+    if _asks_for_nonce(call):
+        return CALLS["nonce"]
+    unsigned = name == "pushed_authorization_request" and "request" not in call["sent"]
+    title, text, source = CALLS.get("unsigned_push" if unsigned else name, (name, "", ""))
+    if call["dpop_proof"] is None:
+        return title, text, source
+    bound = str(call["received"].get("token_type")).lower() == "dpop"
+    return title, text + PROOF + (BOUND if bound else ""), f"{source}, RFC 9449"
+
+
+def _asks_for_nonce(call: Mapping[str, Any]) -> bool:
+    return bool(call["received"].get("error") == "use_dpop_nonce")
+
+
+def _proof(proof: Mapping[str, Any] | None) -> dict[str, Mapping[str, Any]]:
+    """The tables of a DPoP proof. It has the public key alone."""
+    if proof is None:
+        return {}
+    header, jwk = dict(proof["header"]), proof["header"]["jwk"]
+    header["jwk"] = [f"{name} {part}" for name, part in jwk.items()]
+    return {"DPoP proof: header": header, "DPoP proof: claims": proof["claims"]}
 
 
 _RELEVANT = (
@@ -434,15 +470,16 @@ def _return(login: Login, response: Mapping[str, Any], calls: Sequence[Any]) -> 
 
 
 def _verify(id_token: Mapping[str, Any], checked: Sequence[str], *, with_userinfo: bool) -> Step:
+    encrypted = "encryption" in checked
     checks = [f"{name}: {CHECKS.get(name, 'checked')}" for name in checked]
     if with_userinfo:
         checks.append("userinfo: about the same sub")
     return Step(
         name="verify",
-        title="The ID token is verified",
+        title=f"The ID token is {'decrypted and ' if encrypted else ''}verified",
         text="If one of these checks fails, the login ends.",
         source="OpenID Connect Core 3.1.3.7",
-        work="verifies the ID token",
+        work=f"{'decrypts and ' if encrypted else ''}verifies the ID token",
         checks=checks,
         tables={"Header": id_token["header"], "Claims": id_token["claims"]},
     )

@@ -50,7 +50,8 @@ logged_out: NamedSignal = _signals.signal("logged-out")
 tokens_refreshed: NamedSignal = _signals.signal("tokens-refreshed")
 
 #: The provider was called. ``provider``, ``endpoint``, ``url`` (without query), ``status`` (or
-#: None), ``milliseconds``, ``sent``, ``received``, ``error`` (a code or None).
+#: None), ``milliseconds``, ``sent``, ``dpop_proof`` (``header``, ``claims``; None if there was
+#: none), ``received``, ``error`` (a code or None).
 provider_called: NamedSignal = _signals.signal("provider-called")
 
 

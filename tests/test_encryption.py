@@ -8,8 +8,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from flask import Flask
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
+from flask_parjar import logged_in
 from flask_parjar.protocol.encoding import b64decode
 from flask_parjar.testing import DevProvider
 from tests.support.after_login import age, token_site
@@ -121,6 +123,19 @@ def test_a_renewed_id_token_that_is_encrypted_otherwise_is_left_out(
     assert second["id_token"] == first["id_token"]
     assert second["access_token"] != first["access_token"]
     assert any("left out" in message for message in caplog.messages)
+
+
+def test_the_signal_says_that_the_id_token_came_encrypted(provider: DevProvider) -> None:
+    for config, first in ((ENCRYPTED, "encryption"), ({}, "signature")):
+        app = make_site(provider, **config)
+        heard: list[str] = []
+
+        def hear(sender: Flask, *, checked: tuple[str, ...], **_: Any) -> None:
+            heard.extend(checked)  # noqa: B023 - it is read in this turn of the loop
+
+        with logged_in.connected_to(hear, app):
+            Visitor(app, provider).log_in()
+        assert (heard[0], heard.count("signature")) == (first, 1)
 
 
 ENCRYPTED_REQUESTS = {

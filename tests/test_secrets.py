@@ -167,6 +167,28 @@ def test_the_signals_of_a_login(visitor: Visitor, heard: Any) -> None:
     ]
 
 
+def test_the_signals_of_a_login_with_bound_tokens(provider: DevProvider, heard: Any) -> None:
+    """A proof is told without its signature, and without what could be used or recognised."""
+    visitor = Visitor(make_site(provider, PARJAR_DPOP=True, PARJAR_USERINFO=True), provider)
+    visitor.log_in("/login?next=/me")
+    told = {
+        what["endpoint"]: what["dpop_proof"] for name, what in heard if name == "provider_called"
+    }
+    assert (told["discovery"], told["jwks"]) == (None, None)
+    for endpoint in ("pushed_authorization_request", "token", "userinfo"):
+        header, claims = told[endpoint]["header"], told[endpoint]["claims"]
+        assert set(header) == {"typ", "alg", "jwk"}
+        assert set(header["jwk"]) == {"kty", "crv", "x", "y"}
+        assert claims["htm"] == ("GET" if endpoint == "userinfo" else "POST")
+        assert claims["htu"].startswith(provider.issuer)
+        assert "characters)" in claims["jti"]
+    assert "characters)" in told["userinfo"]["claims"]["ath"]
+    proofs = [call.headers["DPoP"] for call in provider.calls if "DPoP" in call.headers]
+    assert len(proofs) == 3
+    for part in (part for proof in proofs for part in proof.split(".")):
+        assert part not in repr(heard)
+
+
 def test_the_signals_of_a_failure(visitor: Visitor, provider: DevProvider, heard: Any) -> None:
     with provider.fault("par_error_invalid_client"):
         visitor.get("/login")

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import TokenRejected
 from .algorithms import verify_half_hash
 from .encoding import is_number
+from .jwe import is_encrypted
 from .jws import read_claims
 from .opener import ID_TOKEN, TokenOpener, number_claim
 from .transaction import Transaction
@@ -22,7 +23,8 @@ MAX_AGE_AT_ISSUE = 600  # seconds; an older ID token was not issued for this log
 class IDTokenClaims:
     """The claims of an ID token that passed every check.
 
-    :param checked: the names of what was checked, in order: ``signature``, then claims.
+    :param checked: the names of what was checked, in order: ``encryption`` if it came encrypted,
+        ``signature``, then claims.
     :param jws: the token as it came.
     """
 
@@ -72,7 +74,8 @@ def verify_id_token(
     _verify_access_token_hash(claims, access_token, str(token.header["alg"]))
     _verify_freshness(claims, transaction, now=now, skew=skew)
     _verify_strength(claims, transaction)
-    checked = ["signature", "iss", "aud", "exp", "iat", "nonce", "sub"]
+    checked = ["encryption"] if is_encrypted(id_token) else []
+    checked += ["signature", "iss", "aud", "exp", "iat", "nonce", "sub"]
     checked += [name for name in ("at_hash",) if claims.get(name) is not None]
     if transaction.max_age is not None or "auth_time" in transaction.present:
         checked.append("auth_time")

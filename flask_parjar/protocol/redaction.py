@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .encoding import b64decode, parse_json_object
+
 #: Members that are not secret in any message of the protocol; every other string is cut short.
 _SHOWN = frozenset(
     "client_id client_assertion_type grant_type response_type response_mode redirect_uri scope "
     "token_type token_type_hint expires_in error error_description iss aud sub iat nbf exp "
     "auth_time azp acr amr "
     "code_challenge_method prompt max_age acr_values ui_locales resource issuer "
-    "kid kty crv alg use".split()
+    "kid kty crv alg use htm htu".split()
 )
 _BOUND_TO_A_LOGIN = (
     "state",
@@ -19,6 +21,7 @@ _BOUND_TO_A_LOGIN = (
     "code_challenge",
     "jti",
     "at_hash",
+    "ath",
     "c_hash",
     "s_hash",
     "sid",
@@ -61,4 +64,13 @@ def redact_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: cut_short(str(value)) if name in _BOUND_TO_A_LOGIN else value
         for name, value in claims.items()
+    }
+
+
+def redact_proof(jws: str) -> dict[str, Any]:
+    """The ``header`` and the ``claims`` of a proof that we signed, without its signature."""
+    header, claims, _ = jws.split(".")
+    return {
+        "header": _redact_member("header", parse_json_object(b64decode(header))),
+        "claims": redact_claims(parse_json_object(b64decode(claims))),
     }

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ProviderRefused, ProviderUnavailable
 from ..protocol.encoding import printable_text
 from ..protocol.outbound import Answer, Form, Outbound, Proof, check_headers
-from ..protocol.redaction import redact_message
+from ..protocol.redaction import redact_message, redact_proof
 from .http import Http
 
 log: logging.Logger = logging.getLogger("flask_parjar")
@@ -54,6 +54,7 @@ class ProviderCall:
 
     :param url: without its query.
     :param status: the HTTP status; None if there was no answer.
+    :param dpop_proof: its ``header`` and ``claims``; None if the request had none.
     :param error: a code of the table in ``error_codes.py``, or None.
     """
 
@@ -63,6 +64,7 @@ class ProviderCall:
     status: int | None
     milliseconds: float
     sent: Mapping[str, Any]
+    dpop_proof: Mapping[str, Any] | None
     received: Mapping[str, Any]
     error: str | None
 
@@ -152,6 +154,7 @@ class Endpoints:
         status = answer.status if answer else None
         log.debug("%s: HTTP %s, %s, %.1f ms", endpoint, status, error or "ok", milliseconds)
         received = answer.document if answer and answer.document else {}
+        proof = outbound.headers.get("DPoP")
         self._on_call(
             lambda: ProviderCall(
                 provider=self._provider,
@@ -160,6 +163,7 @@ class Endpoints:
                 status=status,
                 milliseconds=milliseconds,
                 sent=redact_message(_joined(outbound.form or ())),
+                dpop_proof=None if proof is None else redact_proof(proof),
                 received=redact_message(received),
                 error=error,
             )

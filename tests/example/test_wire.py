@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from joserfc.jwk import ECKey
 
 from example_app import create_app
-from example_app.wire import CHECKS, MAX_BROWSERS, WAYS, Wire, clock
+from example_app.wire import BOUND, CALLS, CHECKS, MAX_BROWSERS, PROOF, WAYS, Wire, clock
 from flask_parjar.testing import DevProvider, Stopped
 from tests.support.fault_table import FAULTS as FAULT_TABLE
 from tests.support.site import ISSUER, Visitor, query
@@ -126,6 +127,87 @@ def test_userinfo_is_drawn(provider: DevProvider) -> None:
     ada.log_in()
     assert "userinfo" in steps(ada)
     assert "about the same sub" in ada.get("/wire").text
+
+
+def tables(visitor: Visitor, step: str) -> list[dict[str, dict[str, str]]]:
+    """The tables of each step of that name: a caption, and the members below it."""
+    sections = visitor.get("/wire").text.split("<section ")[1:]
+    return [
+        {
+            caption: {
+                name: unescape(re.sub("<.*?>", "", cell))
+                for name, cell in re.findall(r'<th scope="row">(.*?)</th><td>(.*?)</td>', table)
+            }
+            for caption, table in re.findall(
+                r"<caption>(.*?)</caption>(.*?)</table>", section, re.S
+            )
+        }
+        for section in sections
+        if f'data-step="{step}"' in section
+    ]
+
+
+def test_proofs_and_a_bound_token_are_drawn(provider: DevProvider) -> None:
+    ada = Visitor(make_app(provider, PARJAR_DPOP=True, PARJAR_USERINFO=True), provider)
+    ada.log_in()
+    page = unescape(ada.get("/wire").text)
+    assert (page.count(PROOF), page.count(BOUND)) == (3, 1)
+    for step, method in (
+        ("pushed_authorization_request", "POST"),
+        ("token", "POST"),
+        ("userinfo", "GET"),
+    ):
+        (shown,) = tables(ada, step)
+        header, claims = shown["DPoP proof: header"], shown["DPoP proof: claims"]
+        assert (header["typ"], header["alg"]) == ("dpop+jwt", "ES256")
+        members = [part.split()[0] for part in header["jwk"].split(", ")]
+        assert sorted(members) == ["crv", "kty", "x", "y"]  # no d
+        assert (claims["htm"], claims["htu"].partition(ISSUER)[0]) == (method, "")
+        assert ("ath" in claims) is (step == "userinfo")
+    (token,) = tables(ada, "token")
+    assert token["Received"]["token_type"] == "DPoP"
+    proofs = [call.headers["DPoP"] for call in provider.calls if "DPoP" in call.headers]
+    assert len(proofs) == 3
+    assert [part for proof in proofs for part in proof.split(".") if part in page] == []
+
+
+def test_a_provider_that_asks_for_a_nonce_is_drawn(provider: DevProvider) -> None:
+    provider.dpop_nonces = True
+    ada = Visitor(make_app(provider, PARJAR_DPOP=True), provider)
+    ada.log_in()
+    assert steps(ada).count("pushed_authorization_request") == 2
+    page = unescape(ada.get("/wire").text)
+    assert page.count(CALLS["nonce"][0]) == 1
+    assert 'class="failed"' not in page
+    refused, pushed = tables(ada, "pushed_authorization_request")
+    assert refused["Received"]["error"] == "use_dpop_nonce"
+    assert "nonce" not in refused["DPoP proof: claims"]
+    assert "nonce" in pushed["DPoP proof: claims"]
+
+
+def test_without_bound_tokens_there_is_no_proof_to_draw(app: Flask, provider: DevProvider) -> None:
+    ada = Visitor(app, provider)
+    ada.log_in()
+    page = ada.get("/wire").text
+    assert "token_type" in page
+    assert "DPoP" not in page
+
+
+def test_an_id_token_that_came_encrypted_is_drawn(provider: DevProvider) -> None:
+    key = ECKey.generate_key("P-256").as_dict(private=True)
+    encrypted = {
+        "PARJAR_ENCRYPTION_KEY": key,
+        "PARJAR_ID_TOKEN_ENCRYPTION": "ECDH-ES+A256KW A256GCM",
+    }
+    for config, first in ((encrypted, "encryption"), ({}, "signature")):
+        ada = Visitor(make_app(provider, **config), provider)
+        ada.log_in()
+        page = ada.get("/wire").text
+        assert re.findall(r"<li><b>(\w+)</b>", page)[0] == first
+        assert ("decrypts and verifies the ID token" in page) is (first == "encryption")
+        (shown,) = tables(ada, "verify")
+        assert shown["Claims"]["sub"] == "ada"
+        assert key["d"] not in page
 
 
 def test_an_answer_that_is_posted_is_drawn(provider: DevProvider) -> None:

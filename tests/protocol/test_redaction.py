@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from flask_parjar.protocol.redaction import cut_short, redact_claims, redact_message
+from flask_parjar.protocol.encoding import b64encode
+from flask_parjar.protocol.redaction import (
+    cut_short,
+    redact_claims,
+    redact_message,
+    redact_proof,
+)
 from tests.support.untrusted import bounded, json_values
 
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UifQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB"
@@ -94,7 +100,7 @@ def test_no_secret_survives_wherever_it_stands(value: Any) -> None:
 
 
 BOUND = [
-    *("state", "nonce", "code_challenge", "jti", "at_hash", "c_hash", "s_hash", "sid"),
+    *("state", "nonce", "code_challenge", "jti", "at_hash", "ath", "c_hash", "s_hash", "sid"),
     *("id_token_hint", "login_hint_token"),
 ]
 
@@ -108,3 +114,13 @@ def test_claims_that_bind_a_token_to_one_login_are_cut(name: str) -> None:
 def test_other_claims_are_shown() -> None:
     claims = {"email": JWT, "groups": [JWT], "exp": 5, "claims": {"id_token": {"acr": None}}}
     assert redact_claims(claims) == claims
+
+
+def test_a_proof_is_shown_without_its_signature() -> None:
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": {"kty": "EC", "crv": "P-256", "x": JWT}}
+    claims = {"htm": "POST", "htu": "https://op.example/token", "iat": 5, "jti": JWT, "ath": JWT}
+    proof = ".".join([*(b64encode(json.dumps(part).encode()) for part in (header, claims)), "abc"])
+    assert redact_proof(proof) == {
+        "header": {**header, "jwk": {"kty": "EC", "crv": "P-256", "x": CUT_JWT}},
+        "claims": {**claims, "jti": CUT_JWT, "ath": CUT_JWT},
+    }
