@@ -153,6 +153,16 @@ class Provider:
         """Whether the browser brings a response back as a form."""
         return RESPONSE_MODES[self.client.response_mode].posted
 
+    def peek(self, received: ResponseParameters) -> ResponseParameters | None:
+        """Read the parameters of a response without verifying anything; None if it is encrypted.
+
+        They say which login the response is for, and no more.
+
+        :raises ResponseRejected: ``response_malformed``, or the code of the response mode.
+        :raises TokenRejected: what is around them cannot be read.
+        """
+        return RESPONSE_MODES[self.client.response_mode].peek(received)
+
     def unwrap(self, received: ResponseParameters, *, now: int) -> ResponseParameters:
         """Find the parameters of a response in what the browser brought.
 

@@ -305,6 +305,16 @@ def find_transaction(state: SignedState, client: ClientConfig, *, now: int) -> T
     return login.to_transaction(client, secret=secret)
 
 
+def is_login_under_way(client: ClientConfig, *, now: int) -> bool:
+    """Say whether this browser has a login under way at a provider, whatever its state."""
+    lifetime = current_runtime().settings.transaction_lifetime
+    return any(
+        (login.provider, login.issuer) == (client.name, client.issuer)
+        and now - login.started_at <= lifetime
+        for login in get_pending_logins()
+    )
+
+
 def remove_transaction(state: SignedState) -> PendingLogin | None:
     """Remove what a state names from this browser's session, so that no login is tried twice.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
 from flask import (
@@ -196,11 +196,8 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
         form = {**received.values, _POSTED_AGAIN: "1"}
         return render_template("parjar/form_post.html", parameters=form)
     with reporting_failures(provider, response=received.values):
-        # Only for a browser with a login under way: otherwise anybody could make us open tokens.
-        parameters = chosen.unwrap(received, now=now) if under_way else received
-        state = transactions.read_state(parameters.state)
-        transaction = transactions.find_transaction(state, chosen.client, now=now)
-        if transaction is not None:
+        state, parameters, transaction = _find_login(chosen, received, now=now)
+        if state is not None and transaction is not None:
             response = _verify_response(chosen, transaction, parameters, state, now=now)
             if not transactions.claim(state):
                 return redirect(transaction.next)  # another request completes this login
@@ -210,6 +207,41 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
             return redirect(transaction.next)
         _remove_outdated(state)
     return _start_again(state, parameters, chosen.client, now=now)
+
+
+class _Found(NamedTuple):
+    """Which login a response is for.
+
+    :param state: None if it is inside of what nothing was opened for.
+    :param parameters: verified as the response mode says if there is a transaction; otherwise not.
+    :param transaction: None if this browser has no such login under way.
+    """
+
+    state: transactions.SignedState | None
+    parameters: ResponseParameters
+    transaction: Transaction | None
+
+
+def _find_login(provider: Provider, received: ResponseParameters, *, now: int) -> _Found:
+    """Find the login that a response is for, and open the response if there is one.
+
+    Nothing is opened for a browser without a login under way: otherwise anybody could make us
+    decrypt tokens and fetch keys. To find the login, a ``state`` that is not verified yet is
+    enough: we signed it, and it names nothing outside of this browser's session.
+    """
+    client, unverified = provider.client, provider.peek(received)
+    if unverified is not None:
+        state = transactions.read_state(unverified.state)
+        transaction = transactions.find_transaction(state, client, now=now)
+        if transaction is None:
+            return _Found(state, unverified, None)
+        remember_page(transaction.next)
+    elif not transactions.is_login_under_way(client, now=now):
+        return _Found(None, received, None)
+    parameters = provider.unwrap(received, now=now)
+    state = transactions.read_state(parameters.state)
+    transaction = transactions.find_transaction(state, client, now=now)
+    return _Found(state, parameters, transaction)
 
 
 def _must_be_posted_again(pairs: list[tuple[str, str]]) -> bool:
@@ -299,15 +331,15 @@ def _response_pairs(posted: bool) -> list[tuple[str, str]]:
         raise ResponseRejected("response_malformed", type(exc).__name__) from exc
 
 
-def _remove_outdated(state: transactions.SignedState) -> None:
+def _remove_outdated(state: transactions.SignedState | None) -> None:
     """Remove a login that cannot be completed any more, and remember where it leads."""
-    outdated = transactions.remove_transaction(state)
+    outdated = None if state is None else transactions.remove_transaction(state)
     if outdated is not None and outdated.next is not None:
         remember_page(outdated.next)
 
 
 def _start_again(
-    state: transactions.SignedState,
+    state: transactions.SignedState | None,
     parameters: ResponseParameters,
     client: ClientConfig,
     *,
@@ -315,6 +347,8 @@ def _start_again(
 ) -> ResponseReturnValue:
     """Answer a callback whose login is not in this browser: begin the login again, but only once.
 
+    :param state: None if the response is encrypted: then it is not known whether this is the first
+        time.
     :raises ResponseRejected: ``login_expired``, ``login_lost``.
     :raises LoginRequired: the request is not a navigation.
     """
@@ -322,6 +356,10 @@ def _start_again(
         return redirect(return_path(None))  # back or reload on a used callback: nothing is wrong
     if not is_navigation():
         raise LoginRequired  # as at /login: a state of ours is easy to get, so it permits no more
+    if state is None:
+        raise report_failure(
+            ResponseRejected("login_lost", _why_lost(client)), provider=client.name
+        )
     code, cause = "login_expired", f"begun {now - state.signed_at} s ago"
     if not transactions.is_expired(state, now=now):
         code, cause = "login_lost", _why_lost(client)

@@ -24,3 +24,4 @@ def test_each_mode_that_may_be_configured_has_a_row() -> None:
 def test_nothing_is_around_a_plain_response(mode: str | None) -> None:
     received = ResponseParameters({"code": "x", "response": "ignored"})
     assert RESPONSE_MODES[mode].unwrap(received, open_nothing, NOW) is received
+    assert RESPONSE_MODES[mode].peek(received) is received
