@@ -110,6 +110,18 @@ CODES: Mapping[str, Code] = {
         "The provider does not list the alg, or no enc, of PARJAR_USERINFO_ENCRYPTION: write what "
         "is registered there for this site.",
     ),
+    "response_encryption_unsupported": Code(
+        502,
+        _SITE,
+        "The provider does not list the alg, or no enc, of PARJAR_RESPONSE_ENCRYPTION: write what "
+        "is registered there for this site.",
+    ),
+    "response_alg_unsupported": Code(
+        502,
+        _SITE,
+        "The provider's authorization_signing_alg_values_supported (RS256 if it has no such list) "
+        "and PARJAR_ID_TOKEN_ALGS have no algorithm in common.",
+    ),
     "request_encryption_unsupported": Code(
         502,
         _SITE,
@@ -228,13 +240,22 @@ CODES: Mapping[str, Code] = {
     "response_malformed": Code(
         400,
         "The answer from the identity provider is not well formed.",
-        "A parameter of the callback is too long or not UTF-8 text, or there are too many.",
+        "A parameter of the callback is too long or not UTF-8 text, or there are too many. In a "
+        "signed response, one may be no string.",
     ),
     "response_method": Code(
         405,
         "The answer from the identity provider arrived in a way that this site does not expect.",
         "The provider answered with another response mode than that of PARJAR_RESPONSE_MODE "
         "(query is GET, form_post is POST). Or a bookmark or a bot opened the callback.",
+    ),
+    "response_unsigned": Code(
+        400,
+        "The answer from the identity provider is not signed, so it was not accepted.",
+        "PARJAR_RESPONSE_MODE says that the provider's answer is a signed JWT, and the callback "
+        "has no parameter response. Plain parameters are never accepted in its place. A provider "
+        "that does not know the response mode answers so. Or a bookmark or a bot opened the "
+        "callback.",
     ),
     "response_duplicate": Code(
         400,
@@ -320,20 +341,21 @@ CODES: Mapping[str, Code] = {
     "token_not_encrypted": Code(
         502,
         _PROVIDER,
-        "The token is not encrypted, but PARJAR_ID_TOKEN_ENCRYPTION or PARJAR_USERINFO_ENCRYPTION "
-        "is set. Register the encryption at the provider, or remove the key.",
+        "The token is not encrypted, but PARJAR_ID_TOKEN_ENCRYPTION, PARJAR_USERINFO_ENCRYPTION or "
+        "PARJAR_RESPONSE_ENCRYPTION is set. Register the encryption at the provider, or remove the key.",
     ),
     "token_encrypted": Code(
         502,
         _PROVIDER,
-        "The token is encrypted, but PARJAR_ID_TOKEN_ENCRYPTION or PARJAR_USERINFO_ENCRYPTION is "
-        "not set. Write there what is registered at the provider.",
+        "The token is encrypted, but PARJAR_ID_TOKEN_ENCRYPTION, PARJAR_USERINFO_ENCRYPTION or "
+        "PARJAR_RESPONSE_ENCRYPTION is not set. Write there what is registered at the provider.",
     ),
     "token_encryption": Code(
         502,
         _PROVIDER,
-        "The token is encrypted in another way than PARJAR_ID_TOKEN_ENCRYPTION or "
-        "PARJAR_USERINFO_ENCRYPTION says (alg, enc), is compressed, or has no cty JWT.",
+        "The token is encrypted in another way than PARJAR_ID_TOKEN_ENCRYPTION, "
+        "PARJAR_USERINFO_ENCRYPTION or PARJAR_RESPONSE_ENCRYPTION says (alg, enc), is compressed, "
+        "or has no cty JWT.",
     ),
     "token_decryption": Code(
         502,

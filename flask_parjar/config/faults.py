@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from ..errors import ProviderUnavailable
-from ..protocol.client import ClientConfig
+from ..protocol.client import SIGNED_RESPONSE_MODES, ClientConfig
 from ..protocol.keys import PublicKey, is_same_key
 from ..protocol.metadata import ProviderMetadata
 from ..protocol.request_level import DEFAULT_LEVEL, REQUEST_LEVELS
@@ -102,7 +102,7 @@ def faults_between_keys(values: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _faults_of_encryption(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """The faults of keys about encryption that are valid alone but not together."""
     decrypting = values.get("ENCRYPTION_KEY") or ()
-    for name in ("ID_TOKEN_ENCRYPTION", "USERINFO_ENCRYPTION"):
+    for name in ("ID_TOKEN_ENCRYPTION", "USERINFO_ENCRYPTION", "RESPONSE_ENCRYPTION"):
         registered = values.get(name)
         if registered is None:
             continue
@@ -110,6 +110,13 @@ def _faults_of_encryption(values: Mapping[str, Any]) -> Iterator[tuple[str, str]
             yield "ENCRYPTION_KEY", f"is required by {name}: a private key as PEM or JWK"
         elif decrypting and not any(key.fits(registered.alg) for key in decrypting):
             yield name, f"is {registered.alg}: no key of ENCRYPTION_KEY fits it"
+    if "RESPONSE_ENCRYPTION" in values and (
+        values.get("RESPONSE_MODE") not in SIGNED_RESPONSE_MODES
+    ):
+        yield (
+            "RESPONSE_ENCRYPTION",
+            (f"needs RESPONSE_MODE beside it: {', '.join(SIGNED_RESPONSE_MODES)}"),
+        )
     level = REQUEST_LEVELS.get(values.get("REQUEST", DEFAULT_LEVEL))
     if "REQUEST_ENCRYPTION_ALG" in values and level is not None and not level.signed:
         yield "REQUEST_ENCRYPTION_ALG", "needs signed requests: see PARJAR_REQUEST"

@@ -49,6 +49,7 @@ KEYS: Mapping[str, Key] = {
     "ENCRYPTION_KEY": Key(values.read_encryption_keys),
     "ID_TOKEN_ENCRYPTION": Key(parse_encryption),
     "USERINFO_ENCRYPTION": Key(parse_encryption),
+    "RESPONSE_ENCRYPTION": Key(parse_encryption),
     "REQUEST_ENCRYPTION_ALG": Key(values.read_one_of(*KEY_ALGORITHMS)),
     "REQUEST_ENCRYPTION_ENC": Key(values.read_one_of(*CONTENT_ALGORITHMS)),
     "SCOPES": Key(values.read_scopes),

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from .algorithms import ASYMMETRIC_ALGORITHMS
 from .binding import BeginBinding, begin_bearer
-from .client import ClientConfig
+from .client import SIGNED_RESPONSE_MODES, ClientConfig
 from .client_auth import (
     ClientAssertion,
     GivenAssertion,
@@ -78,6 +78,8 @@ class Agreement:
     :param userinfo_algs: accepted on userinfo that is signed; empty if none is.
     :param id_token_decryption: for ID tokens, which must then be encrypted; None if they must not.
     :param userinfo_decryption: the same for userinfo.
+    :param response_algs: accepted on authorization responses that are signed; empty if none is.
+    :param response_decryption: the same as for ID tokens, for signed authorization responses.
     :param iss_required: whether an authorization response must have ``iss`` (RFC 9207).
     :param https_redirect_uri: whether the ``redirect_uri`` must be https, or on loopback.
     :param claims_parameter: whether the provider reads ``claims`` (OpenID Connect Core 5.5).
@@ -98,6 +100,8 @@ class Agreement:
     id_token_decryption: Decryption | None
     userinfo_decryption: Decryption | None
     response_mode: str | None
+    response_algs: tuple[str, ...]
+    response_decryption: Decryption | None
     iss_required: bool
     https_redirect_uri: bool
     claims_parameter: bool
@@ -155,6 +159,8 @@ def agree(
         userinfo_algs=negotiate_userinfo_algs(client, metadata, profile),
         id_token_decryption=fields.take(negotiate_decryption(client, metadata, of=_ID_TOKEN)),
         userinfo_decryption=fields.take(negotiate_decryption(client, metadata, of=_USERINFO)),
+        response_algs=fields.take(negotiate_response_algs(client, metadata, profile)),
+        response_decryption=fields.take(negotiate_decryption(client, metadata, of=_RESPONSE)),
         begin_binding=fields.take(negotiate_binding(client, metadata, profile)),
         iss_required=metadata.authorization_response_iss_parameter_supported
         or profile.iss_required,
@@ -428,6 +434,24 @@ def negotiate_userinfo_algs(
     return () if isinstance(algs, Disagreement) else algs
 
 
+def negotiate_response_algs(
+    client: ClientConfig, metadata: ProviderMetadata, profile: Profile
+) -> tuple[str, ...] | Disagreement:
+    """The algorithms that we accept on signed authorization responses.
+
+    A provider that lists none signs with RS256 (JARM sections 3 and 4).
+    """
+    if client.response_mode not in SIGNED_RESPONSE_MODES:
+        return ()
+    listed = metadata.authorization_signing_alg_values_supported
+    if listed is None:
+        listed = ("RS256",)
+    algs = _accepted(client, listed, profile)
+    if not algs:
+        return Disagreement(code="response_alg_unsupported", detail=f"listed: {list(listed)}")
+    return algs
+
+
 def _accepted(client: ClientConfig, listed: tuple[str, ...], profile: Profile) -> tuple[str, ...]:
     wanted = client.id_token_algs or ASYMMETRIC_ALGORITHMS
     return tuple(alg for alg in wanted if alg in listed and alg in profile.algs)
@@ -460,6 +484,12 @@ _USERINFO = _Encryptable(
     algs=lambda metadata: metadata.userinfo_encryption_alg_values_supported,
     encs=lambda metadata: metadata.userinfo_encryption_enc_values_supported,
     code="userinfo_encryption_unsupported",
+)
+_RESPONSE = _Encryptable(  # signed authorization responses
+    registered=lambda client: client.response_encryption,
+    algs=lambda metadata: metadata.authorization_encryption_alg_values_supported,
+    encs=lambda metadata: metadata.authorization_encryption_enc_values_supported,
+    code="response_encryption_unsupported",
 )
 
 

@@ -19,8 +19,10 @@ CLIENT_AUTHS = (
 )
 
 #: The response modes in which a browser brings an answer to a server (OAuth 2.0 Multiple Response
-#: Types; Form Post Response Mode).
-RESPONSE_MODES_OF_THE_BROWSER = ("query", "form_post")
+#: Types; Form Post Response Mode; JARM).
+RESPONSE_MODES_OF_THE_BROWSER = ("query", "form_post", "jwt", "query.jwt", "form_post.jwt")
+#: Those in which the answer is a signed JWT (JARM section 2.3).
+SIGNED_RESPONSE_MODES = ("jwt", "query.jwt", "form_post.jwt")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +53,7 @@ class ClientConfig:
     encryption_keys: tuple[DecryptionKey, ...] = ()
     id_token_encryption: Encryption | None = None
     userinfo_encryption: Encryption | None = None
+    response_encryption: Encryption | None = None
     request_encryption_alg: str | None = None
     request_encryption_enc: str | None = None
     scopes: tuple[str, ...] = ("openid", "profile", "email")
@@ -101,7 +104,11 @@ class ClientConfig:
 
         Shared secrets are not among them.
         """
-        registered = (self.id_token_encryption, self.userinfo_encryption)
+        registered = (
+            self.id_token_encryption,
+            self.userinfo_encryption,
+            self.response_encryption,
+        )
         algs = [each.alg for each in registered if each is not None]
         return (
             *self.signing_keys,

@@ -50,11 +50,7 @@ def verify_token(
 
     RFC 7515 section 5.2, RFC 8725 section 3.
     """
-    if len(token) > MAX_TOKEN_LENGTH:
-        raise TokenRejected("token_malformed", f"longer than {MAX_TOKEN_LENGTH} characters")
-    parts = token.split(".")
-    if len(parts) != 3:
-        raise TokenRejected("token_malformed", f"{len(parts)} parts where a JWS has 3")
+    parts = _split(token)
     header = _parse_part(parts[0], "header")
     alg = _check_header(header, expected_algs, expected_typs)
     kid = header.get("kid")
@@ -76,6 +72,23 @@ def verify_token(
 def read_claims(token: str) -> Mapping[str, Any]:
     """Read the claims of a token that was verified before, and kept by us since."""
     return _parse_part(token.split(".")[1], "payload")
+
+
+def read_unverified(token: str) -> Mapping[str, Any]:
+    """Read the claims of a token that is not verified. Nothing of them may be believed.
+
+    :raises TokenRejected: ``token_malformed``.
+    """
+    return _parse_part(_split(token)[1], "payload")
+
+
+def _split(token: str) -> list[str]:
+    if len(token) > MAX_TOKEN_LENGTH:
+        raise TokenRejected("token_malformed", f"longer than {MAX_TOKEN_LENGTH} characters")
+    parts = token.split(".")
+    if len(parts) != 3:
+        raise TokenRejected("token_malformed", f"{len(parts)} parts where a JWS has 3")
+    return parts
 
 
 def _parse_part(part: str, name: str) -> dict[str, Any]:

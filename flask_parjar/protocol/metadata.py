@@ -25,6 +25,8 @@ _ENCRYPTION_LISTS = (
     "userinfo_encryption_enc_values_supported",
     "request_object_encryption_alg_values_supported",
     "request_object_encryption_enc_values_supported",
+    "authorization_encryption_alg_values_supported",
+    "authorization_encryption_enc_values_supported",
 )
 #: What a login does not need. A member that is wrong counts as missing. The push endpoint is not
 #: among them: without it a login would be weaker.
@@ -37,6 +39,7 @@ _LISTS = (
     "token_endpoint_auth_signing_alg_values_supported",
     "id_token_signing_alg_values_supported",
     "userinfo_signing_alg_values_supported",
+    "authorization_signing_alg_values_supported",
     *_ENCRYPTION_LISTS,
     "code_challenge_methods_supported",
     "response_modes_supported",
@@ -90,6 +93,9 @@ class ProviderMetadata:
     userinfo_encryption_enc_values_supported: tuple[str, ...] | None
     request_object_encryption_alg_values_supported: tuple[str, ...] | None
     request_object_encryption_enc_values_supported: tuple[str, ...] | None
+    authorization_signing_alg_values_supported: tuple[str, ...] | None
+    authorization_encryption_alg_values_supported: tuple[str, ...] | None
+    authorization_encryption_enc_values_supported: tuple[str, ...] | None
     code_challenge_methods_supported: tuple[str, ...] | None
     response_modes_supported: tuple[str, ...] | None
     dpop_signing_alg_values_supported: tuple[str, ...] | None

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import TokenRejected
 from .agreement import Agreement
 from .encoding import is_number
 from .jwe import Decryption, is_encrypted
-from .jws import VerifiedToken, verify_token
+from .jws import VerifiedToken, read_unverified, verify_token
 from .key_set import KeySet
+
+T = TypeVar("T")
 
 
 class TokenKind(NamedTuple):
@@ -23,6 +25,8 @@ class TokenKind(NamedTuple):
     :param may_be_clear: whether it may be clear although tokens come encrypted.
     :param azp: whether ``azp`` is checked and other audiences must be trusted. These are rules for
         the ID token (OpenID Connect Core 3.1.3.7), not for userinfo (section 5.3.2).
+    :param issuer_first: whether ``iss`` is also compared before a key is looked for. A token that
+        any browser can bring must not make us fetch keys if it names another issuer.
     """
 
     algs: Callable[[Agreement], tuple[str, ...]]
@@ -30,6 +34,7 @@ class TokenKind(NamedTuple):
     decryption: Callable[[Agreement], Decryption | None]
     may_be_clear: bool = False
     azp: bool = True
+    issuer_first: bool = False
 
 
 def _id_token_algs(agreement: Agreement) -> tuple[str, ...]:
@@ -46,6 +51,14 @@ def _id_token_decryption(agreement: Agreement) -> Decryption | None:
 
 def _userinfo_decryption(agreement: Agreement) -> Decryption | None:
     return agreement.userinfo_decryption
+
+
+def _response_algs(agreement: Agreement) -> tuple[str, ...]:
+    return agreement.response_algs
+
+
+def _response_decryption(agreement: Agreement) -> Decryption | None:
+    return agreement.response_decryption
 
 
 ID_TOKEN = TokenKind(
@@ -66,6 +79,12 @@ LOGOUT_TOKEN = TokenKind(
     # OpenID Connect Back-Channel Logout section 2.4: as the ID token. But Keycloak encrypts none.
     decryption=_id_token_decryption,
     may_be_clear=True,
+)
+RESPONSE = TokenKind(
+    algs=_response_algs,
+    typs=(None, "jwt"),
+    decryption=_response_decryption,
+    issuer_first=True,
 )
 
 
@@ -88,8 +107,11 @@ class TokenOpener(NamedTuple):
 
         RFC 8725, OpenID Connect Core 3.1.3.7.
         """
+        signed = self._decrypt(text, kind)
+        if kind.issuer_first:
+            _verify_issuer(read_unverified(signed), self.agreement.issuer)
         token = verify_token(
-            self._decrypt(text, kind),
+            signed,
             keys=self.keys,
             expected_algs=kind.algs(self.agreement),
             expected_typs=kind.typs,
@@ -108,6 +130,11 @@ class TokenOpener(NamedTuple):
         if decryption is None:
             raise TokenRejected("token_encrypted")
         return decryption.decrypt(text)
+
+
+#: Calls a function with an opener. The provider's keys are fetched where this is called, and not
+#: before; where they have none for a token, the function is called once more with newer ones.
+OpenWith = Callable[[Callable[[TokenOpener], T]], T]
 
 
 def number_claim(claims: Mapping[str, Any], name: str, *, default: float | None = None) -> float:

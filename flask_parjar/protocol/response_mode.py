@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
-from .opener import TokenOpener
+from .jarm import peek_signed, unwrap_signed
+from .opener import OpenWith
 from .response import ResponseParameters
-
-#: Calls a function with an opener. The provider's keys are fetched where this is called, and not
-#: before; where they have none for a token, the function is called once more with newer ones.
-OpenWith = Callable[[Callable[[TokenOpener], ResponseParameters]], ResponseParameters]
 
 
 class ResponseMode(NamedTuple):
@@ -24,11 +21,13 @@ class ResponseMode(NamedTuple):
     """
 
     posted: bool
-    unwrap: Callable[[ResponseParameters, OpenWith, int], ResponseParameters]
+    unwrap: Callable[[ResponseParameters, OpenWith[ResponseParameters], int], ResponseParameters]
     peek: Callable[[ResponseParameters], ResponseParameters | None]
 
 
-def unwrap_plain(received: ResponseParameters, open_with: OpenWith, now: int) -> ResponseParameters:
+def unwrap_plain(
+    received: ResponseParameters, open_with: OpenWith[ResponseParameters], now: int
+) -> ResponseParameters:
     """The parameters themselves: nothing is around them."""
     return received
 
@@ -39,11 +38,15 @@ def peek_plain(received: ResponseParameters) -> ResponseParameters:
 
 
 _PLAIN = ResponseMode(posted=False, unwrap=unwrap_plain, peek=peek_plain)
+_SIGNED = ResponseMode(posted=False, unwrap=unwrap_signed, peek=peek_signed)
 
-#: The modes that a client may choose (OAuth 2.0 Multiple Response Types; Form Post Response Mode).
-#: None is the provider's default.
+#: The modes that a client may choose (OAuth 2.0 Multiple Response Types; Form Post Response Mode;
+#: JARM section 2.3). None is the provider's default. ``jwt`` means ``query.jwt`` for a code.
 RESPONSE_MODES: Mapping[str | None, ResponseMode] = {
     None: _PLAIN,
     "query": _PLAIN,
     "form_post": _PLAIN._replace(posted=True),
+    "jwt": _SIGNED,
+    "query.jwt": _SIGNED,
+    "form_post.jwt": _SIGNED._replace(posted=True),
 }

@@ -100,7 +100,7 @@ class AuthorizationAnswer:
     """The authorization response, which the browser carries back to the client.
 
     :param parameters: in order; a fault may repeat one
-    :param mode: ``query`` or ``form_post``
+    :param mode: ``query`` or ``form_post``, or one of JARM
 
     RFC 6749 section 4.1.2
     """

@@ -154,7 +154,7 @@ def answer_page(answer: AuthorizationAnswer) -> Response:
 
     RFC 6749 section 4.1.2, OAuth 2.0 Form Post Response Mode section 2
     """
-    if answer.mode == "form_post":
+    if answer.mode in ("form_post", "form_post.jwt"):
         return page(
             "form_post.html", {"action": answer.redirect_uri, "parameters": answer.parameters}
         )

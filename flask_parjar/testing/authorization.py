@@ -21,6 +21,7 @@ from .answers import (
 )
 from .clients import Client
 from .documents import ACR_LEVELS
+from .jarm import wrap
 from .people import Person
 from .state import (
     AuthorizationRequest,
@@ -177,11 +178,11 @@ def grant_code(interaction: Interaction, *, sign_in: SignIn, provider: ProviderS
 
 
 def authorization_answer(
-    address: ReturnAddress, *, outcome: dict[str, str], provider: ProviderState
+    address: ReturnAddress, *, outcome: dict[str, str], client: Client, provider: ProviderState
 ) -> AuthorizationAnswer:
     """The response with a code or an error, with ``state`` and ``iss``; active faults change it.
 
-    RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207 section 2
+    RFC 6749 sections 4.1.2 and 4.1.2.1, RFC 9207 section 2, JARM section 2
     """
     parameters = dict(outcome)
     if address.state is not None:
@@ -194,7 +195,7 @@ def authorization_answer(
         parameters=list(parameters.items()),
     )
     provider.faults.act("response", answer)
-    return answer
+    return wrap(answer, client=client, provider=provider)
 
 
 def _must_sign_in_again(interaction: Interaction, *, sign_in: SignIn, now: float) -> bool:

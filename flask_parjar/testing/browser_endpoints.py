@@ -115,7 +115,9 @@ class BrowserEndpoints:
             asked = accept(received, provider=self.provider)
         except OAuth2Error as error:
             return answer_page(
-                authorization_answer(address, outcome=_outcome(error), provider=self.provider)
+                authorization_answer(
+                    address, outcome=_outcome(error), client=client, provider=self.provider
+                )
             )
         return self._begin(asked)
 
@@ -200,7 +202,10 @@ class BrowserEndpoints:
         self.provider.memory.interactions.pop(interaction_id)
         return answer_page(
             authorization_answer(
-                interaction.request.address, outcome=outcome, provider=self.provider
+                interaction.request.address,
+                outcome=outcome,
+                client=interaction.request.client,
+                provider=self.provider,
             )
         )
 

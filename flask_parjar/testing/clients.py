@@ -131,6 +131,9 @@ class ClientMetadata:
     :param id_token_encrypted_response_alg: encrypts its ID tokens and logout tokens
     :param userinfo_signed_response_alg: signs userinfo, which is else plain JSON
     :param userinfo_encrypted_response_alg: encrypts userinfo, which is then signed too
+    :param authorization_signed_response_alg: signs authorization responses, where the response mode
+        is one of JARM; RS256 by default (JARM section 3)
+    :param authorization_encrypted_response_alg: encrypts them too
     :param request_object_encryption_alg: no request object is accepted without it
     :param require_pushed_authorization_requests: no other requests are accepted from it, even if
         the provider's metadata does not require them of everybody (RFC 9126 section 6)
@@ -157,6 +160,9 @@ class ClientMetadata:
     userinfo_signed_response_alg: str | None = None
     userinfo_encrypted_response_alg: str | None = None
     userinfo_encrypted_response_enc: str = DEFAULT_ENC
+    authorization_signed_response_alg: str = "RS256"
+    authorization_encrypted_response_alg: str | None = None
+    authorization_encrypted_response_enc: str = DEFAULT_ENC
     request_object_encryption_alg: str | None = None
     request_object_encryption_enc: str = DEFAULT_ENC
     require_pushed_authorization_requests: bool = False
@@ -182,6 +188,8 @@ class Client:
     id_token_encryption: Encryption | None
     userinfo_signed_response_alg: str | None
     userinfo_encryption: Encryption | None
+    authorization_signed_response_alg: str
+    authorization_encryption: Encryption | None
     request_object_encryption: Encryption | None
     require_pushed_authorization_requests: bool
     require_signed_request_object: bool
@@ -215,6 +223,11 @@ def make_client(
         userinfo_signed_response_alg=metadata.userinfo_signed_response_alg,
         userinfo_encryption=_encryption(
             metadata.userinfo_encrypted_response_alg, metadata.userinfo_encrypted_response_enc
+        ),
+        authorization_signed_response_alg=metadata.authorization_signed_response_alg,
+        authorization_encryption=_encryption(
+            metadata.authorization_encrypted_response_alg,
+            metadata.authorization_encrypted_response_enc,
         ),
         request_object_encryption=_encryption(
             metadata.request_object_encryption_alg, metadata.request_object_encryption_enc
@@ -277,7 +290,11 @@ def _check(client: Client) -> None:
         raise ValueError(f"{method} needs a client_secret")
     if method == "client_secret_jwt" and len(str(secret)) < _MIN_SECRET_BYTES:
         raise ValueError(f"{method} needs a client_secret of {_MIN_SECRET_BYTES} characters")
-    for alg in (client.id_token_signed_response_alg, client.userinfo_signed_response_alg):
+    for alg in (
+        client.id_token_signed_response_alg,
+        client.userinfo_signed_response_alg,
+        client.authorization_signed_response_alg,
+    ):
         if alg not in (None, *ID_TOKEN_ALGORITHMS):
             raise ValueError(f"tokens are signed by {', '.join(ID_TOKEN_ALGORITHMS)} here")
 

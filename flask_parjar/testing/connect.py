@@ -76,6 +76,7 @@ def _metadata(
         scope=" ".join(config.scopes),
         client_name=app.name,
         id_token_signed_response_alg=config.id_token_algs[0] if config.id_token_algs else None,
+        authorization_signed_response_alg=(config.id_token_algs or ("RS256",))[0],
         **_encryption(config),
         require_pushed_authorization_requests=config.request_level.pushed,
         require_signed_request_object=config.request_level.signed,
@@ -90,6 +91,7 @@ def _encryption(config: ClientConfig) -> dict[str, Any]:
     names = {
         "id_token_encrypted_response": config.id_token_encryption,
         "userinfo_encrypted_response": config.userinfo_encryption,
+        "authorization_encrypted_response": config.response_encryption,
     }
     registered: dict[str, Any] = {}
     for name, encryption in names.items():

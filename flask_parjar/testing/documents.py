@@ -29,6 +29,9 @@ _KEY_TYPES = {
     "ES256": "EC", "RS256": "RSA", "PS256": "RSA", "EdDSA": "OKP", "Ed25519": "OKP",
 }  # fmt: skip
 
+#: The response modes in which the answer is a signed JWT (JARM section 2.3).
+SIGNED_MODES = ("jwt", "query.jwt", "form_post.jwt")
+
 #: The path of each endpoint, below the issuer.
 PATHS = {
     "authorization_endpoint": "/authorize",
@@ -46,7 +49,7 @@ def provider_metadata(issuer: str) -> dict[str, object]:
 
     OpenID Connect Discovery section 3, RFC 8414 section 2; RFC 9126 section 5, RFC 9101
     section 10.5, RFC 9207 section 3, RFC 7009 section 2; OpenID Connect Back-Channel Logout section
-    2.1, Front-Channel Logout section 3; RFC 9449 section 5.1
+    2.1, Front-Channel Logout section 3; RFC 9449 section 5.1; JARM section 4
     """
     return {
         "issuer": issuer,
@@ -54,7 +57,7 @@ def provider_metadata(issuer: str) -> dict[str, object]:
         **_algorithms(),
         "scopes_supported": list(STANDARD_SCOPES),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query", "form_post"],
+        "response_modes_supported": ["query", "form_post", *SIGNED_MODES],
         "grant_types_supported": ["authorization_code", "refresh_token"],
         "subject_types_supported": ["public"],
         "acr_values_supported": list(ACR_LEVELS),
@@ -85,13 +88,14 @@ def _algorithms() -> dict[str, list[str]]:
     return {
         "id_token_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
         "userinfo_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
+        "authorization_signing_alg_values_supported": list(ID_TOKEN_ALGORITHMS),
         "request_object_signing_alg_values_supported": list(ASYMMETRIC),
         "token_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "revocation_endpoint_auth_signing_alg_values_supported": [*ASYMMETRIC, *SYMMETRIC],
         "dpop_signing_alg_values_supported": list(ASYMMETRIC),
         **{
             f"{kind}_encryption_{what}_values_supported": list(values)
-            for kind in ("id_token", "userinfo", "request_object")
+            for kind in ("id_token", "userinfo", "request_object", "authorization")
             for what, values in (("alg", KEY_ALGORITHMS), ("enc", CONTENT_ALGORITHMS))
         },
     }

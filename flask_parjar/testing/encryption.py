@@ -14,7 +14,7 @@ def encrypt_for_client(
     """Encrypt a signed token for a client; active faults change it.
 
     :param encryption: as the client registered it; None leaves the token clear
-    :param kind: ``id_token``, ``userinfo`` or ``logout_token``
+    :param kind: ``id_token``, ``userinfo``, ``logout_token`` or ``response``
     :raises OAuth2Error: ``invalid_request``: the client has no key for it
 
     RFC 7519 section 5.2 for ``cty``

@@ -31,7 +31,7 @@ _FORBIDDEN_HEADERS = ("zip", "crit")
 class EncryptedDraft:
     """A token before it is encrypted.
 
-    :param kind: ``id_token``, ``userinfo`` or ``logout_token``
+    :param kind: ``id_token``, ``userinfo``, ``logout_token`` or ``response``
     :param content: what will be inside: the signed token
     :param key: the client's public key
     :param text: the finished token, in place of all the fields above

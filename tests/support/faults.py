@@ -57,6 +57,10 @@ def attempt(fault: str) -> Outcome:
         config |= ENCRYPTED
     if "encryption" in fault:
         config["PARJAR_REQUEST_ENCRYPTION_ALG"] = "ECDH-ES"
+    if "jarm" in fault or fault.startswith("jwe_response"):
+        config["PARJAR_RESPONSE_MODE"] = "jwt"
+    if fault.startswith(("jwe_response", "metadata_jarm_encryption")):
+        config["PARJAR_RESPONSE_ENCRYPTION"] = "ECDH-ES+A256KW A256GCM"
     provider = DevProvider("https://op.example")
     provider.dpop_nonces = fault.startswith("dpop_nonce")
     app = make_site(provider, prepare=_exacting_login, **config)

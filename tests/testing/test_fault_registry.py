@@ -45,13 +45,13 @@ def client() -> HandMadeClient:
     return HandMadeClient(DevProvider(OP, now=lambda: NOW))
 
 
-def correct(hook: str, client: HandMadeClient, alg: str) -> Any:
+def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo") -> Any:
     """A correct value at a hook, signed with this algorithm if it is an ID token."""
     keys = ProviderKeys(OP)
     keys.publish_decryption_keys()
-    if hook.endswith("id_token"):
+    if hook.endswith("id_token") or hook == "jarm":
         key = keys.signing_key(alg)
-        names = ("iss", "sub", "aud", "sid", "nonce", "at_hash", "acr", "amr")
+        names = ("iss", "sub", "aud", "sid", "nonce", "at_hash", "acr", "amr", "code", "state")
         return IDTokenDraft(
             header={"typ": "JWT", "alg": alg, "kid": key.kid},
             claims={**dict.fromkeys(names, "x"), "iat": NOW, "exp": NOW + 9, "auth_time": NOW - 1},
@@ -67,11 +67,15 @@ def correct(hook: str, client: HandMadeClient, alg: str) -> Any:
         key = FixedKeys(ENCRYPTION_KEYS).encryption_key("ECDH-ES")
         assert key is not None
         return EncryptedDraft(
-            kind="userinfo",
+            kind=kind,
             header={"alg": "ECDH-ES", "enc": "A256GCM", "cty": "JWT", "kid": key.kid},
             content=f"{encode_json({'alg': alg})}.{encode_json({'sub': 'ada'})}.c2ln",
             key=key,
         )
+    if hook == "jarm_answer":
+        content = encode_json({"code": "c", "state": "s", "iss": OP})
+        signed = [("response", f"{encode_json({'alg': alg})}.{content}.c2ln")]
+        return AuthorizationAnswer(redirect_uri=OP, mode="jwt", parameters=signed)
     if hook == "response":
         parameters = [("code", "c"), ("state", "s"), ("iss", OP)]
         return AuthorizationAnswer(redirect_uri=OP, mode="query", parameters=parameters)
@@ -110,7 +114,8 @@ def test_each_fault_has_a_row_and_acts(client: HandMadeClient, alg: str) -> None
     acts = [(name, *act) for name, f in ALL.items() for act in f.acts if name != "refresh_slow"]
     without_effect = []
     for name, hook, act in acts:
-        value = correct(hook, client, alg)
+        kind = "response" if name.startswith("jwe_response") else "userinfo"
+        value = correct(hook, client, alg, kind)
         if name.endswith("_dpop_bearer"):
             value.put("token_type", "DPoP")
         before = leaving(value)
@@ -161,11 +166,17 @@ def encrypted_header(client: HandMadeClient) -> dict[str, object]:
     return decode_json(client.provider.logout_token(client_id="encrypts", sub="a").split(".")[0])
 
 
+def signed(client: HandMadeClient) -> dict[str, str]:
+    """The parameters of a callback where a signed response was requested."""
+    return response(client.provider.sign_in(client.start(response_mode="jwt")))
+
+
 def algs_of_id_tokens(client: HandMadeClient) -> object:
     document = client.http.get(PLACES[0]).json()
     return document["id_token_encryption_alg_values_supported"]
 
 
+BESIDE = ["code", "error", "iss"]
 #: What is seen of each fault that a client accepts.
 ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
     "metadata_openid_404": (lambda c: [c.http.get(url).status_code for url in PLACES], [404, 200]),
@@ -190,6 +201,12 @@ ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
     "id_token_kid_missing_single_key": (lambda c: b"kid" in unsigned_header(c), False),
     "id_token_sid_missing": (lambda c: "sid" in claims(c), False),
     "id_token_typ_missing": (lambda c: "typ" in protected(c), False),
+    "jarm_answer_plain_beside": (lambda c: sorted(signed(c)), [*BESIDE, "response", "state"]),
+    "jarm_typ_jwt": (lambda c: decode_json(signed(c)["response"].split(".")[0]).get("typ"), "JWT"),
+    "metadata_jarm_algs_missing": (
+        lambda c: "authorization_signing_alg_values_supported" in c.http.get(PLACES[0]).json(),
+        False,
+    ),
     "jwe_kid_missing": (lambda c: "kid" in encrypted_header(c), False),
     "metadata_encryption_not_a_list": (algs_of_id_tokens, "ECDH-ES"),
     "userinfo_sign_in": (lambda c: userinfo(c).get("acr"), "mfa"),

@@ -3,20 +3,18 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import authorization, documents, dpop, encryption, id_token, signature, tokens
+from . import authorization, documents, dpop, encryption, id_token, jarm, signature, tokens
 from .table import ActiveFault, ActiveFaults, Fault, Hook
 
 __all__ = ["FAULTS", "REFRESH_FAULTS", "ActiveFault", "ActiveFaults", "Fault", "Hook"]
 
+_MODULES = (documents, authorization, tokens, dpop, signature, id_token, encryption, jarm)
+
 #: Every fault of a login. Names begin with the hook: ``metadata_``, ``jwks_``, ``par_``,
 #: ``response_``, ``token_``, ``id_token_``, ``userinfo_``, ``dpop_nonce_``, ``dpop_binding_``,
-#: ``jwe_``.
+#: ``jwe_``, ``jarm_``.
 FAULTS: Mapping[str, Fault] = MappingProxyType(
-    {
-        name: fault
-        for module in (documents, authorization, tokens, dpop, signature, id_token, encryption)
-        for name, fault in module.table.faults.items()
-    }
+    {name: fault for module in _MODULES for name, fault in module.table.faults.items()}
 )
 
 #: Every fault after a login. Names begin with ``refresh_`` or ``revocation_``.
