@@ -342,7 +342,8 @@ CODES: Mapping[str, Code] = {
         502,
         _PROVIDER,
         "The token is not encrypted, but PARJAR_ID_TOKEN_ENCRYPTION, PARJAR_USERINFO_ENCRYPTION or "
-        "PARJAR_RESPONSE_ENCRYPTION is set. Register the encryption at the provider, or remove the key.",
+        "PARJAR_RESPONSE_ENCRYPTION is set. Register the encryption at the provider, or remove the "
+        "key.",
     ),
     "token_encrypted": Code(
         502,

@@ -157,6 +157,7 @@ def test_example_of_a_key_is_accepted(key: str, in_keys: Path) -> None:
         "PARJAR_SIGNING_KEY": "key.pem",
         "PARJAR_CLIENT_SECRET": None,
         "PARJAR_ENCRYPTION_KEY": "decryption-key.pem",
+        "PARJAR_RESPONSE_MODE": "jwt",
         "PARJAR_REQUEST_ENCRYPTION_ALG": "ECDH-ES",
     }
     if key == "PROFILE":
@@ -526,7 +527,10 @@ EXAMPLES = (
 
 def test_no_example_is_forgotten() -> None:
     with_python = {page for page, text in PAGES.items() if ".. code-block:: python" in text}
-    assert with_python == {*EXAMPLES, "encryption", "quickstart", "signers", "testing"}
+    assert with_python == {
+        *EXAMPLES,
+        *("encryption", "signed-responses", "signers", "quickstart", "testing"),
+    }
 
 
 def test_the_settings_for_encryption_are_accepted(in_keys: Path) -> None:

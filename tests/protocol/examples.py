@@ -162,6 +162,8 @@ def make_agreement(**fields: Any) -> Agreement:
         "id_token_decryption": None,
         "userinfo_decryption": None,
         "response_mode": None,
+        "response_algs": ("ES256", "EdDSA"),
+        "response_decryption": None,
         "iss_required": False,
         "claims_parameter": True,
         "acr_values": (),

@@ -106,6 +106,8 @@ def test_the_usual_agreement() -> None:
         userinfo_decryption=None,
         response_mode=None,
         https_redirect_uri=False,
+        response_algs=(),
+        response_decryption=None,
         iss_required=False,
         claims_parameter=False,
         acr_values=(),
@@ -252,6 +254,9 @@ def test_no_pkce(challenges: list[str]) -> None:
         ("query", ["query"]),
         ("form_post", ["form_post"]),
         ("form_post", ["query", "form_post"]),
+        ("jwt", ["jwt"]),
+        ("query.jwt", ["query.jwt"]),
+        ("form_post.jwt", ["query", "form_post.jwt"]),
     ],
 )
 def test_response_mode(mode: str | None, modes: list[str] | None) -> None:
@@ -266,6 +271,8 @@ def test_response_mode(mode: str | None, modes: list[str] | None) -> None:
         ("form_post", None, ["query", "fragment"]),
         ("query", [], []),
         ("jwt", None, ["query", "fragment"]),
+        ("jwt", ["query", "query.jwt"], ["query", "query.jwt"]),
+        ("form_post.jwt", ["form_post", "jwt"], ["form_post", "jwt"]),
         (None, [], []),
         (None, ["jwt"], ["jwt"]),
         (None, ["fragment", "form_post"], ["fragment", "form_post"]),
@@ -276,6 +283,52 @@ def test_no_response_mode(mode: str | None, modes: list[str] | None, listed: lis
     client = dataclasses.replace(CLIENT, response_mode=mode)
     with disagreed("response_mode_unsupported", mode or "query", f"{listed}"):
         agreed(client, make_metadata(response_modes_supported=modes))
+
+
+# Signed responses.
+
+_LISTED = "authorization_signing_alg_values_supported"
+
+
+def signed_responses(**members: Any) -> ProviderMetadata:
+    return make_metadata(response_modes_supported=["query", "jwt"], **members)
+
+
+@pytest.mark.parametrize(
+    ("pinned", "listed", "algs"),
+    [
+        (None, None, ("RS256",)),
+        (None, ["HS256", "none", "ES256", "PS256"], ("PS256", "ES256")),
+        (("ES256", "PS256"), ["PS256", "RS256", "ES256"], ("ES256", "PS256")),
+        (("ES256", "RS256"), None, ("RS256",)),
+    ],
+)
+def test_the_algorithms_of_signed_responses(
+    pinned: tuple[str, ...] | None, listed: list[str] | None, algs: tuple[str, ...]
+) -> None:
+    client = dataclasses.replace(CLIENT, response_mode="jwt", id_token_algs=pinned)
+    assert agreed(client, signed_responses(**{_LISTED: listed})).response_algs == algs
+
+
+@pytest.mark.parametrize(
+    ("pinned", "listed", "found"),
+    [
+        (None, [], []),
+        (None, ["none", "HS256"], ["none", "HS256"]),
+        (("ES256",), None, ["RS256"]),
+        (("ES256",), ["PS256"], ["PS256"]),
+    ],
+)
+def test_no_algorithm_for_signed_responses(
+    pinned: tuple[str, ...] | None, listed: list[str] | None, found: list[str]
+) -> None:
+    client = dataclasses.replace(CLIENT, response_mode="jwt", id_token_algs=pinned)
+    with disagreed("response_alg_unsupported", f"{found}"):
+        agreed(client, signed_responses(**{_LISTED: listed}))
+
+
+def test_where_responses_are_plain_no_algorithm_is_needed() -> None:
+    assert agreed(CLIENT, make_metadata(**{_LISTED: ["HS256"]})).response_algs == ()
 
 
 # What tokens are bound to.

@@ -60,7 +60,10 @@ def test_the_names_that_a_configuration_may_use() -> None:
         "client_secret_jwt",
         "none",
     )
-    assert RESPONSE_MODES_OF_THE_BROWSER == ("query", "form_post")
+    assert RESPONSE_MODES_OF_THE_BROWSER == (
+        *("query", "form_post"),
+        *("jwt", "query.jwt", "form_post.jwt"),
+    )
 
 
 def test_the_level_of_its_requests() -> None:

@@ -20,7 +20,7 @@ NOT_NEEDED = ("userinfo_endpoint", "end_session_endpoint", "revocation_endpoint"
 OPTIONAL_ENDPOINTS = ("pushed_authorization_request_endpoint", *NOT_NEEDED)
 ENCRYPTION_LISTS = tuple(
     f"{kind}_encryption_{what}_values_supported"
-    for kind in ("id_token", "userinfo", "request_object")
+    for kind in ("id_token", "userinfo", "request_object", "authorization")
     for what in ("alg", "enc")
 )
 LISTS = (
@@ -29,6 +29,7 @@ LISTS = (
     "token_endpoint_auth_signing_alg_values_supported",
     "id_token_signing_alg_values_supported",
     "userinfo_signing_alg_values_supported",
+    "authorization_signing_alg_values_supported",
     "code_challenge_methods_supported",
     "response_modes_supported",
     "dpop_signing_alg_values_supported",

@@ -53,7 +53,7 @@ def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo")
         key = keys.signing_key(alg)
         names = ("iss", "sub", "aud", "sid", "nonce", "at_hash", "acr", "amr", "code", "state")
         return IDTokenDraft(
-            header={"typ": "JWT", "alg": alg, "kid": key.kid},
+            header={"alg": alg, "kid": key.kid} | ({} if hook == "jarm" else {"typ": "JWT"}),
             claims={**dict.fromkeys(names, "x"), "iat": NOW, "exp": NOW + 9, "auth_time": NOW - 1},
             key=key,
             now=NOW,
