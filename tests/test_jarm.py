@@ -161,7 +161,8 @@ def test_an_answer_that_was_made_up_ends_no_login(
     (text,) = query(back)["response"]
     broken = ".".join([*text.split(".")[:-1], b64encode(bytes(16))])
     codes = [
-        code_of(visitor.get(replaced(back, each))) for each in (broken, encrypted_garbage(), "x.y.z")
+        code_of(visitor.get(replaced(back, each)))
+        for each in (broken, encrypted_garbage(), "x.y.z")
     ]
     assert codes == (
         ["token_decryption", "token_malformed", "token_malformed"]

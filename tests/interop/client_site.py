@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any, Protocol
+from urllib.parse import parse_qsl, urlsplit
 
 from flask import Flask
 from flask.testing import FlaskClient
@@ -20,7 +21,7 @@ from flask_parjar import (
     scopes_required,
     signals,
 )
-from tests.support.headers import FROM_ANOTHER_SITE, NAVIGATION
+from tests.support.headers import FROM_ANOTHER_SITE, FROM_THE_SITE, NAVIGATION
 
 RSA = RSAKey.generate_key(2048, {"kid": "site-rsa"})
 EC = ECKey.generate_key("P-256", {"kid": "site-ec"})
@@ -92,6 +93,19 @@ def come_back(site: FlaskClient, callback: str) -> TestResponse:
     """Open the callback URL, where the provider sends the browser with the code."""
     assert callback.startswith(SITE)
     return site.get(callback.removeprefix(SITE), headers=FROM_ANOTHER_SITE)
+
+
+def come_back_by_form(site: FlaskClient, callback: str) -> TestResponse:
+    """Post a form that the provider's page sends, as a browser does: first without our cookie.
+
+    :param callback: the URL of the form, with its fields as query.
+    """
+    fields = dict(parse_qsl(urlsplit(callback).query))
+    elsewhere = site.application.test_client()
+    bounce = elsewhere.post("/callback", data=fields, headers=FROM_ANOTHER_SITE)
+    assert bounce.status_code == 200, bounce.headers.get("Location")
+    again = {**fields, "parjar_posted_again": "1"}
+    return site.post("/callback", data=again, headers=FROM_THE_SITE)
 
 
 def log_in(site: FlaskClient, browser: Browser, login_url: str = "/login") -> str:

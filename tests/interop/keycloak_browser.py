@@ -121,5 +121,8 @@ class KeycloakBrowser:
                     f"Keycloak kept the browser: {answer.status_code} at "
                     f"{urlsplit(answer.url).path}\n{Page(answer.text).heading}"
                 )
+            forms = Page(answer.text).forms
+            if len(forms) == 1 and (leaves := forms[0].leaves(answer.url)):
+                return leaves
             answer = self.fill_in(answer, login=login, consent=consent)
         raise AssertionError(f"no end after {MOST_STEPS} steps: {self.steps}")

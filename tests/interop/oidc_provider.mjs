@@ -236,6 +236,12 @@ const provider = new Provider(issuer, {
       userinfoEncryptionAlgValues: ENCRYPTION_ALGORITHMS,
       requestObjectEncryptionAlgValues: ENCRYPTION_ALGORITHMS,
     }),
+    ...(configuration.features?.jwtResponseModes?.enabled && {
+      authorizationSigningAlgValues: SIGNING_ALGORITHMS,
+      ...(configuration.features?.encryption?.enabled && {
+        authorizationEncryptionAlgValues: ENCRYPTION_ALGORITHMS,
+      }),
+    }),
   },
 });
 for (const event of [

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import requests
 
@@ -24,6 +24,17 @@ class Form:
     fields: dict[str, str] = field(default_factory=dict)
     questions: list[str] = field(default_factory=list)
     buttons: list[tuple[str, str] | None] = field(default_factory=list)
+
+    def leaves(self, page: str) -> str | None:
+        """Return where a form that posts itself to another origin leads, with its fields as query.
+
+        :param page: the URL of the page that has the form.
+        :returns: None if the form stays at that origin.
+        """
+        target = urljoin(page, self.action)
+        if urlsplit(target)[:2] == urlsplit(page)[:2]:
+            return None
+        return f"{target}?{urlencode(self.fields)}"
 
 
 class Page(HTMLParser):
@@ -143,6 +154,8 @@ class ScriptedBrowser:
                     f"the provider kept the browser: {response.status_code} at "
                     f"{urlsplit(response.url).path}\n{response.text[-600:]}"
                 )
+            if leaves := forms[0].leaves(response.url):
+                return leaves
             response = self._submit(response.url, forms[0], answers or {})
         raise AssertionError(f"no end after {MOST_STEPS} steps: {self.headings}")
 
