@@ -163,6 +163,20 @@ CODES: Mapping[str, Code] = {
         "PARJAR_DPOP is on, and the provider's dpop_signing_alg_values_supported has none of "
         "ES256, Ed25519, EdDSA, ES384 and ES512.",
     ),
+    "bound_tokens_unsupported": Code(
+        502,
+        _SITE,
+        "PARJAR_BOUND_TOKENS is on, and the provider's metadata does not say "
+        "tls_client_certificate_bound_access_tokens: true. Switch it on at the provider, or use "
+        "PARJAR_DPOP, or remove the key.",
+    ),
+    "mtls_alias_unusable": Code(
+        502,
+        _SITE,
+        "The certificate of PARJAR_CLIENT_CERT authenticates this client or binds its tokens, and "
+        "mtls_endpoint_aliases of the provider's metadata has a URL that cannot be used. The "
+        "provider has to correct it: an alias is an https URL.",
+    ),
     "userinfo_unsupported": Code(
         502,
         _SITE,
@@ -580,6 +594,19 @@ CODES: Mapping[str, Code] = {
         _AWAY,
         "There was no connection to the provider. Check the host name, the network, the proxy "
         "and the certificate.",
+    ),
+    "client_certificate_refused": Code(
+        502,
+        _SITE,
+        "The provider's server ended the TLS handshake because of our certificate, or because "
+        "there was none: compare PARJAR_CLIENT_CERT with what is registered at the provider, and "
+        "put the certificates of the authorities between it and the root into the same file.",
+    ),
+    "client_certificate_ended": Code(
+        502,
+        _SITE,
+        "The certificate in PARJAR_CLIENT_CERT is not valid any more: renew the file. It is read "
+        "again at the next request.",
     ),
     "provider_timeout": Code(
         503,

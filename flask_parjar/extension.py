@@ -19,8 +19,9 @@ from .errors import ConfigError, ParJarError
 from .flows.replay_cache import ReplayCache
 from .flows.session_registry import SessionRegistry
 from .protocol.authorization import LoginOptions
+from .protocol.client import ClientConfig
 from .protocol.identity import Identity
-from .provider import ApiSession, Http, OnCall, Provider, ProviderCall
+from .provider import ApiSession, CertificateFiles, Http, OnCall, Provider, ProviderCall
 from .runtime import EXTENSION, Hooks, Runtime, check_app, sealing_secrets
 from .stores import MemoryStore, Store, open_store
 from .web import tokens, views
@@ -74,7 +75,8 @@ class ParJar:
         ``PARJAR_REQUEST_AUDIENCE``, ``PARJAR_REQUEST_LIFETIME``, ``PARJAR_REQUEST_BESIDE``,
         ``PARJAR_ASSERTION_TYP``, ``PARJAR_ASSERTION_CLAIMS``, ``PARJAR_CLIENT_ASSERTION``,
         ``PARJAR_KEY_HEADERS``, ``PARJAR_HTTP_HEADERS``, ``PARJAR_END_SESSION_URL``,
-        ``PARJAR_DPOP``, ``PARJAR_DPOP_AT_PAR``, ``PARJAR_INSECURE_HTTP``.
+        ``PARJAR_DPOP``, ``PARJAR_DPOP_AT_PAR``, ``PARJAR_INSECURE_HTTP``, ``PARJAR_CLIENT_CERT``,
+        ``PARJAR_CLIENT_CERT_KEY``, ``PARJAR_BOUND_TOKENS``.
         See ``docs/configuration``.
 
         :raises ConfigError: ``config``, with every fault of the configuration.
@@ -84,7 +86,7 @@ class ParJar:
         settings = read_settings(app.config, secret_key=app.secret_key)
         tell = _call_sender(app)
         providers = {
-            name: Provider(client, _http(settings), on_call=tell)
+            name: Provider(client, _http(settings, client), on_call=tell)
             for name, client in settings.providers.items()
         }
         store = _open_store(app, settings)
@@ -221,9 +223,12 @@ class ParJar:
         return choose
 
 
-def _http(settings: Settings) -> Http:
+def _http(settings: Settings, client: ClientConfig) -> Http:
     """The connections of one provider."""
-    return Http(timeout=settings.http_timeout, ca_bundle=settings.ca_bundle)
+    tls = None
+    if client.client_cert is not None and client.client_cert_key is not None:
+        tls = CertificateFiles(client.client_cert, client.client_cert_key)
+    return Http(timeout=settings.http_timeout, ca_bundle=settings.ca_bundle, tls=tls)
 
 
 def _add_to_app(app: Flask, settings: Settings) -> None:

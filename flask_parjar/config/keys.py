@@ -61,6 +61,9 @@ KEYS: Mapping[str, Key] = {
     "PROVIDER_LOGOUT": Key(values.read_flag),
     "DPOP": Key(values.read_flag),
     "DPOP_AT_PAR": Key(values.read_flag),
+    "CLIENT_CERT": Key(values.read_certificate),
+    "CLIENT_CERT_KEY": Key(values.read_certificate_key),
+    "BOUND_TOKENS": Key(values.read_flag),
     "END_SESSION_URL": Key(values.read_text),
     "METADATA": Key(values.read_mapping),
     "TRUSTED_AUDIENCES": Key(values.read_words),
@@ -81,8 +84,6 @@ KEYS: Mapping[str, Key] = {
 #: Keys of planned features. They are refused, because ignoring one would leave a site weaker than
 #: its configuration says.
 NOT_YET: Mapping[str, str] = {
-    "CLIENT_CERT": "mutual TLS",
-    "CLIENT_CERT_KEY": "mutual TLS",
 }
 
 #: Keys of versions before the first release, and the request level that stands in their place.
@@ -101,6 +102,8 @@ MAY_BE_SECRET = (
     "STORE",
     "HTTP_HEADERS",
     "CLIENT_ASSERTION",
+    "CLIENT_CERT",
+    "CLIENT_CERT_KEY",
 )
 
 #: The fields of `ClientConfig` that have another name than their key.

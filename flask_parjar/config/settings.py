@@ -11,6 +11,8 @@ from typing import Any
 from ..errors import ConfigError
 from ..protocol.client import ClientConfig
 from ..protocol.keys import SigningKey, parse_shared_secret
+from ..protocol.mutual_tls import ClientCertificate
+from .certificate import ending_certificates, faults_of_mutual_tls, read_client_certificate
 from .faults import (
     fault_of_url,
     faults_beside_assertion,
@@ -84,7 +86,7 @@ def read_settings(config: Mapping[str, Any], *, secret_key: object) -> Settings:
     return Settings(
         providers=providers,
         named=named,
-        warnings=tuple(insecure_choices(providers)),
+        warnings=(*insecure_choices(providers), *ending_certificates(providers)),
         **app_wide,
     )
 
@@ -191,23 +193,35 @@ def _read_client(
             faults.append(f"{label(key)} is {values[key]!r:.200}: {fault}")
     faults.extend(f"{label(key)} {fault}" for key, fault in faults_between_keys(values))
     faults.extend(f"{label(key)} {fault}" for key, fault in faults_beside_assertion(values))
+    faults.extend(f"{label(key)} {fault}" for key, fault in faults_of_mutual_tls(values))
     if len(faults) == found_before and values.get("METADATA") is not None:
         faults.extend(f"{label('METADATA')}: {fault}" for fault in faults_of_metadata(values))
     if len(faults) > found_before:
         return None
     fields = {_field(key): value for key, value in values.items()}
-    if values.get("CLIENT_AUTH") == "client_secret_jwt":
+    for key, derive in _DERIVED.items():
         try:
-            fields["secret_key"] = parse_shared_secret(values["CLIENT_SECRET"])
-        except ValueError:
-            faults.append(f"{label('CLIENT_SECRET')} is the text of a key: write the shared secret")
+            fields.update(derive(fields))
+        except ValueError as exc:
+            faults.append(f"{label(key)}: {exc}")
             return None
-    try:
-        fields.update(_keys_with_headers(fields))
-    except ValueError as exc:
-        faults.append(f"{label('KEY_HEADERS')}: {exc}")
-        return None
     return ClientConfig(name=name, **fields)
+
+
+def _secret_key(fields: Mapping[str, Any]) -> dict[str, SigningKey]:
+    """The key of ``client_secret_jwt``."""
+    if fields.get("client_auth") != "client_secret_jwt":
+        return {}
+    try:
+        return {"secret_key": parse_shared_secret(fields["client_secret"])}
+    except ValueError as exc:
+        raise ValueError("it is the text of a key: write the shared secret") from exc
+
+
+def _certificate(fields: Mapping[str, Any]) -> dict[str, ClientCertificate]:
+    """The client certificate."""
+    path, key_path = fields.get("client_cert"), fields.get("client_cert_key")
+    return {} if path is None else {"certificate": read_client_certificate(path, str(key_path))}
 
 
 def _keys_with_headers(fields: Mapping[str, Any]) -> dict[str, tuple[SigningKey, ...]]:
@@ -219,3 +233,11 @@ def _keys_with_headers(fields: Mapping[str, Any]) -> dict[str, tuple[SigningKey,
         for each, keys in lists.items()
         if keys and names
     }
+
+
+#: What is made from the values of several keys, by the key that a fault is reported at.
+_DERIVED: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "CLIENT_SECRET": _secret_key,
+    "CLIENT_CERT": _certificate,
+    "KEY_HEADERS": _keys_with_headers,
+}

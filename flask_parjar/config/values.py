@@ -21,6 +21,7 @@ from ..protocol.keys import (
     parse_signer,
     parse_signing_keys,
 )
+from ..protocol.mutual_tls import parse_chain, parse_private_key
 from ..protocol.outbound import check_headers
 from ..protocol.urls import check_endpoint, parse_return_path
 from ..stores import REDIS_SCHEMES
@@ -193,6 +194,31 @@ def read_ca_bundle(value: Any) -> str:
     if not os.path.exists(read_text(value)):
         raise ValueError("there is no such file or folder")
     return str(value)
+
+
+def read_certificate(value: Any) -> str:
+    return _read_pem_path(value, parse_chain)
+
+
+def read_certificate_key(value: Any) -> str:
+    return _read_pem_path(value, parse_private_key)
+
+
+def _read_pem_path(value: Any, parse: Callable[[str], object]) -> str:
+    """Read the path of a PEM file. A renewed certificate is read from there, so it is no text."""
+    path = read_text(os.fspath(value) if isinstance(value, Path) else value)
+    if "-----BEGIN" in path or "\n" in path:
+        raise ValueError("it is the text of a PEM: write the path of a file with it")
+    try:
+        pem = Path(path).read_text(encoding="utf-8")
+    except (OSError, ValueError) as exc:
+        reason = f"it is no file that can be read ({type(exc).__name__}): "
+        raise ValueError(reason + _where_a_file_was_expected(path)) from exc
+    try:
+        parse(pem)
+    except ValueError as exc:
+        raise ValueError(f"the file {path}: {exc}") from exc
+    return path
 
 
 def read_store(value: Any) -> str:

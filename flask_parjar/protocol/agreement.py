@@ -30,6 +30,7 @@ from .jwe import (
 )
 from .keys import SigningKey
 from .metadata import ProviderMetadata
+from .mutual_tls import CERTIFICATE_AUTHS, CertificateAuth, begin_certificate
 from .outbound import Proof
 from .profiles import Profile
 from .request_level import RequestLevel
@@ -252,15 +253,42 @@ def negotiate_endpoints(
     """The provider's URLs; without a push endpoint, requests are not pushed."""
     if different := _compare_level(client, metadata, "par_unsupported", "par_required"):
         return different
-    push = metadata.pushed_authorization_request_endpoint
+    found = _with_aliases(client, metadata)
+    if isinstance(found, Disagreement):
+        return found
+    push = found["pushed_authorization_request_endpoint"]
     return Endpoints(
         authorization=metadata.authorization_endpoint,
-        token=metadata.token_endpoint,
+        token=found["token_endpoint"] or metadata.token_endpoint,
         push=push if client.request_level.pushed else None,
-        userinfo=metadata.userinfo_endpoint,
-        revocation=metadata.revocation_endpoint,
+        userinfo=found["userinfo_endpoint"],
+        revocation=found["revocation_endpoint"],
         end_session=_end_session_url(client, metadata),
     )
+
+
+def _with_aliases(
+    client: ClientConfig, metadata: ProviderMetadata
+) -> Mapping[str, str | None] | Disagreement:
+    """The URLs of the endpoints that take client certificates, by their names.
+
+    An alias is used where there is one, if the certificate authenticates or binds. One that cannot
+    be used ends the login: at the other URL the provider may not ask for a certificate.
+
+    RFC 8705 section 5.
+    """
+    found = {
+        "token_endpoint": metadata.token_endpoint,
+        "pushed_authorization_request_endpoint": metadata.pushed_authorization_request_endpoint,
+        "userinfo_endpoint": metadata.userinfo_endpoint,
+        "revocation_endpoint": metadata.revocation_endpoint,
+    }
+    if not client.mutual_tls:
+        return found
+    if metadata.faulty_aliases:
+        reasons = "; ".join(f"{name}: {why}" for name, why in metadata.faulty_aliases.items())
+        return Disagreement(code="mtls_alias_unusable", detail=reasons)
+    return {**found, **metadata.mtls_endpoint_aliases}
 
 
 def _end_session_url(client: ClientConfig, metadata: ProviderMetadata) -> str | None:
@@ -347,6 +375,8 @@ def negotiate_client_auth(
         return SecretInHeader(client_id=client.client_id, client_secret=secret)
     if method == "client_secret_post":
         return SecretInBody(client_id=client.client_id, client_secret=secret)
+    if method in CERTIFICATE_AUTHS:
+        return CertificateAuth(client_id=client.client_id)
     return PublicClient(client_id=client.client_id)
 
 
@@ -388,11 +418,16 @@ def _negotiate_assertion(
 def negotiate_binding(
     client: ClientConfig, metadata: ProviderMetadata, profile: Profile
 ) -> BeginBinding | Disagreement:
-    """What the tokens of a login are bound to (RFC 9449 section 5.1).
+    """What the tokens of a login are bound to (RFC 9449 section 5.1, RFC 8705 section 3.3).
 
     A provider that lists no algorithms may still support DPoP. If it does not, its tokens are
-    bearer tokens, and they are refused.
+    bearer tokens, and they are refused. Tokens that are bound to a certificate have the type of
+    bearer tokens, so here the metadata must say that the provider binds them.
     """
+    if client.bound_tokens:
+        if not metadata.tls_client_certificate_bound_access_tokens:
+            return Disagreement(code="bound_tokens_unsupported", detail=f"of {metadata.issuer}")
+        return begin_certificate
     if not client.dpop:
         return begin_bearer
     listed = metadata.dpop_signing_alg_values_supported

@@ -1,4 +1,4 @@
-"""What an access token is bound to: to nothing (a bearer token), or to a key (DPoP).
+"""What an access token is bound to: to nothing (a bearer token), a key (DPoP), or a certificate.
 
 The agreement says how the binding of a login begins; then the tokens hold it. A new kind is a class
 with these methods, in a file of its own, and a row in `KINDS`.
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from .dpop import read_dpop
+from .mutual_tls import read_certificate_binding
 from .outbound import Answer, Nonces, Outbound, Proof
 
 
@@ -40,6 +41,10 @@ class TokenBinding(Protocol):
 
     def accepts(self, token_type: str) -> bool:
         """Whether tokens of this type have this kind of binding (RFC 6749 section 7.1)."""
+        ...
+
+    def after(self, answer: Answer) -> TokenBinding:
+        """What the tokens of an answer are bound to (RFC 8705 section 3)."""
         ...
 
     def to_text(self) -> str:
@@ -84,6 +89,10 @@ class Bearer:
         """See `TokenBinding.accepts`."""
         return token_type.lower() == "bearer"
 
+    def after(self, answer: Answer) -> Bearer:
+        """See `TokenBinding.after`."""
+        return self
+
     def to_text(self) -> str:
         """See `TokenBinding.to_text`."""
         return ""
@@ -105,6 +114,7 @@ def begin_bearer(secret: str) -> TokenBinding:
 KINDS: Mapping[str, Callable[[str], TokenBinding]] = {
     "bearer": lambda text: BEARER,
     "dpop": read_dpop,
+    "certificate": read_certificate_binding,
 }
 
 

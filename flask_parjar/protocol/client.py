@@ -8,6 +8,7 @@ from typing import Any
 
 from .jwe import DecryptionKey, Encryption, published_keys
 from .keys import PublicKey, SigningKey
+from .mutual_tls import CERTIFICATE_AUTHS, ClientCertificate
 from .request_level import DEFAULT_LEVEL, REQUEST_LEVELS, RequestLevel
 
 CLIENT_AUTHS = (
@@ -15,6 +16,7 @@ CLIENT_AUTHS = (
     "client_secret_basic",
     "client_secret_post",
     "client_secret_jwt",
+    *CERTIFICATE_AUTHS,
     "none",
 )
 
@@ -27,7 +29,10 @@ SIGNED_RESPONSE_MODES = ("jwt", "query.jwt", "form_post.jwt")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
-    """One client at one provider. Each field is the PARJAR_ key of its name, checked."""
+    """One client at one provider. Each field is the PARJAR_ key of its name, checked.
+
+    :param certificate: what was in the files of `client_cert` and `client_cert_key` at start.
+    """
 
     name: str
     issuer: str
@@ -64,6 +69,10 @@ class ClientConfig:
     post_logout_redirect_uri: str | None = None
     dpop: bool = False
     dpop_at_par: bool = True
+    client_cert: str | None = None
+    client_cert_key: str | None = None
+    certificate: ClientCertificate | None = None
+    bound_tokens: bool = False
     provider_logout: bool = True
     end_session_url: str | None = None
     metadata: Mapping[str, Any] | None = None
@@ -99,6 +108,14 @@ class ClientConfig:
         return self.assertion_key(self.possible_client_auths[0])
 
     @property
+    def mutual_tls(self) -> bool:
+        """Whether our certificate authenticates this client, or binds its tokens (RFC 8705).
+
+        Otherwise the certificate protects connections, and the provider does not look at it.
+        """
+        return self.client_auth in CERTIFICATE_AUTHS or self.bound_tokens
+
+    @property
     def own_keys(self) -> tuple[PublicKey, ...]:
         """Our keys that the provider needs, to verify our signatures and to encrypt for us.
 
@@ -110,10 +127,13 @@ class ClientConfig:
             self.response_encryption,
         )
         algs = [each.alg for each in registered if each is not None]
+        # RFC 8705 section 2.2.2. With the other method an authority vouches for the certificate.
+        self_signed = self.client_auth == "self_signed_tls_client_auth"
         return (
             *self.signing_keys,
             *self.assertion_keys,
             *published_keys(self.encryption_keys, algs),
+            *([self.certificate] if self_signed and self.certificate is not None else ()),
         )
 
     @property

@@ -177,6 +177,10 @@ class DPoP:
         """See `TokenBinding.accepts`: a bearer token would be a downgrade (RFC 9449 section 5)."""
         return token_type.lower() == "dpop"
 
+    def after(self, answer: Answer) -> DPoP:
+        """See `TokenBinding.after`: the key is that of the login."""
+        return self
+
     def to_text(self) -> str:
         """See `TokenBinding.to_text`."""
         return f"{self.alg}.{b64encode(self.private)}"

@@ -18,6 +18,13 @@ _OPTIONAL_ENDPOINTS = (
     "revocation_endpoint",
 )
 _ENDPOINTS = _REQUIRED_ENDPOINTS + _OPTIONAL_ENDPOINTS
+#: The endpoints that may have an alias for mutual TLS, of those that we call with a certificate.
+_ALIASED = (
+    "token_endpoint",
+    "pushed_authorization_request_endpoint",
+    "userinfo_endpoint",
+    "revocation_endpoint",
+)
 _ENCRYPTION_LISTS = (
     "id_token_encryption_alg_values_supported",
     "id_token_encryption_enc_values_supported",
@@ -46,6 +53,7 @@ _LISTS = (
     "dpop_signing_alg_values_supported",
 )
 _FLAGS = (
+    "tls_client_certificate_bound_access_tokens",
     "authorization_response_iss_parameter_supported",
     "require_pushed_authorization_requests",
     "require_signed_request_object",
@@ -70,6 +78,9 @@ class ProviderMetadata:
     A list is None if the metadata does not have it. That is not the same as an empty list.
 
     :param acr_values_supported: empty if the metadata does not have it.
+    :param mtls_endpoint_aliases: the URLs at which an endpoint takes client certificates, by the
+        name of the endpoint (RFC 8705 section 5).
+    :param faulty_aliases: the names of those that cannot be used, each with the reason.
     :param request_parameter_supported: None if the metadata does not have it, as at most providers.
     :param ignored: the members that are wrong and count as missing, each with the reason.
     """
@@ -102,6 +113,9 @@ class ProviderMetadata:
     authorization_response_iss_parameter_supported: bool
     require_pushed_authorization_requests: bool
     require_signed_request_object: bool
+    tls_client_certificate_bound_access_tokens: bool
+    mtls_endpoint_aliases: Mapping[str, str]
+    faulty_aliases: Mapping[str, str]
     claims_parameter_supported: bool
     request_parameter_supported: bool | None
     acr_values_supported: tuple[str, ...]
@@ -145,6 +159,8 @@ class ProviderMetadata:
         members["claims_parameter_supported"] = document.get("claims_parameter_supported") is True
         signed = document.get("request_parameter_supported")
         members["request_parameter_supported"] = signed if isinstance(signed, bool) else None
+        aliases, faulty = _parse_aliases(document.get("mtls_endpoint_aliases"), allow_http)
+        members.update(mtls_endpoint_aliases=aliases, faulty_aliases=faulty)
         members["acr_values_supported"] = _strings(document.get("acr_values_supported"))
         return cls(**members, ignored=tuple(ignored))
 
@@ -163,6 +179,31 @@ def _parse_member(name: str, value: object, check_url: Callable[[object], str]) 
     if not isinstance(value, list) or not all(isinstance(item, str | None) for item in value):
         raise ValueError("not a list of strings")
     return tuple(item for item in value if item is not None)  # some servers write null
+
+
+def _parse_aliases(value: object, allow_http: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Read ``mtls_endpoint_aliases``; what it has of endpoints that we do not use is ignored.
+
+    An alias may be at another host. It is https, also on loopback: a certificate is presented by
+    TLS alone.
+
+    :returns: the aliases, and why others cannot be used, by the names of their endpoints.
+
+    RFC 8705 section 5.
+    """
+    aliases: dict[str, str] = {}
+    faulty: dict[str, str] = {}
+    members = {} if value is None else value
+    for name in _ALIASED:
+        if not isinstance(members, Mapping):
+            faulty[name] = "mtls_endpoint_aliases is no object"
+        elif members.get(name) is not None:
+            try:
+                url = check_endpoint(members[name], allow_http=allow_http, allow_loopback=False)
+                aliases[name] = url
+            except ValueError as exc:
+                faulty[name] = str(exc)
+    return aliases, faulty
 
 
 def _strings(value: object) -> tuple[str, ...]:

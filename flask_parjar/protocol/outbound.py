@@ -13,11 +13,16 @@ Form = tuple[tuple[str, str], ...]
 #: Parameters by name. The value of a parameter that is repeated is a list.
 Parameters = Mapping[str, str | list[str]]
 
+#: The client certificate that is newest when the request is sent.
+CURRENT_CERTIFICATE = ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
     """A request to an endpoint.
 
+    :param certificate: which client certificate the TLS connection presents: None for none,
+        `CURRENT_CERTIFICATE`, or the thumbprint of the one that a token is bound to (RFC 8705).
     :param form: the ``application/x-www-form-urlencoded`` body; None where there is no body.
     """
 
@@ -25,6 +30,7 @@ class Outbound:
     url: str
     form: Form | None = field(default=None, repr=False)
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    certificate: str | None = None
 
     @classmethod
     def post(cls, url: str, form: Parameters) -> Outbound:
@@ -79,6 +85,7 @@ class Answer:
 
     :param document: the JSON object in the body; None if there is none.
     :param fault: why there is none.
+    :param certificate: the thumbprint of the client certificate that the connection presented.
     """
 
     status: int
@@ -86,6 +93,7 @@ class Answer:
     body: bytes = field(repr=False)
     document: Mapping[str, Any] | None = field(repr=False)
     fault: str = ""
+    certificate: str | None = None
 
 
 class Proof(Protocol):

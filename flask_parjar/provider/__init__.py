@@ -3,6 +3,7 @@
 from .api import ApiSession
 from .endpoint import OnCall, ProviderCall
 from .http import Http
+from .pools import CertificateFiles
 from .provider import Provider
 
-__all__ = ["ApiSession", "Http", "OnCall", "Provider", "ProviderCall"]
+__all__ = ["ApiSession", "CertificateFiles", "Http", "OnCall", "Provider", "ProviderCall"]

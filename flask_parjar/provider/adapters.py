@@ -28,7 +28,7 @@ from http.client import (  # noqa: TID251 - the base of urllib3's own response_c
     LineTooLong,
     RemoteDisconnected,
 )
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -440,23 +440,19 @@ def _extended(theirs: type[HTTPConnection], ours: type[_Connection]) -> type[HTT
     return type(theirs.__name__, (ours, theirs), {})
 
 
-class ClientCertificate(NamedTuple):
-    """The client certificate, as paths of PEM files (RFC 8705)."""
-
-    certificate: str
-    key: str
-
-
 @functools.cache
-def tls_context(
-    ca_bundle: str | None, certificate: ClientCertificate | None = None
-) -> ssl.SSLContext:
-    """The TLS settings of this process: certificates and names are always verified, TLS >= 1.2.
+def tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """The TLS settings of this process, without a client certificate: see `new_tls_context`.
 
     Loading the trust store takes longer than a whole login, so it is done once in each process.
+    """
+    return new_tls_context(ca_bundle)
+
+
+def new_tls_context(ca_bundle: str | None) -> ssl.SSLContext:
+    """Make TLS settings: certificates and names are always verified, TLS >= 1.2.
 
     :param ca_bundle: a file or folder of certificates to trust in place of requests' own.
-    :param certificate: the client certificate; each one has its own context.
     """
     where = ca_bundle or DEFAULT_CA_BUNDLE_PATH
     folder = os.path.isdir(where)
@@ -464,8 +460,6 @@ def tls_context(
         cafile=None if folder else where, capath=where if folder else None
     )
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if certificate is not None:
-        context.load_cert_chain(certificate.certificate, certificate.key)
     return context
 
 
@@ -482,14 +476,14 @@ class SharedTLSAdapter(HTTPAdapter):
     """requests' adapter, with one TLS context for all its connections.
 
     :param ca_bundle: a file or folder of certificates to trust in place of requests' own.
-    :param tls: the client certificate.
+    :param context: with a client certificate; None for the shared one, which has none.
     """
 
     _connections = _Connection
 
-    def __init__(self, ca_bundle: str | None, *, tls: ClientCertificate | None = None) -> None:
+    def __init__(self, ca_bundle: str | None, *, context: ssl.SSLContext | None = None) -> None:
         self._ca_bundle = ca_bundle
-        self._tls = tls
+        self._context = context
         super().__init__(pool_connections=_POOLS, pool_maxsize=_POOL_SIZE)
 
     def get_connection_with_tls_context(
@@ -519,7 +513,7 @@ class SharedTLSAdapter(HTTPAdapter):
         host = {"scheme": parts.scheme, "host": parts.hostname, "port": parts.port}
         if parts.scheme != "https":
             return host, {}
-        context = tls_context(self._ca_bundle, self._tls)
+        context = self._context or tls_context(self._ca_bundle)
         return host, {"ssl_context": context, "cert_reqs": "CERT_REQUIRED"}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:

@@ -34,7 +34,8 @@ class ApiSession(requests.Session):
         the proofs of a newer one, or nothing if there is none.
     :param timeout: seconds.
     :param on_challenge: called if the API asks for a stronger login; it raises (RFC 9470).
-    :param adapter: has the connections of the app; it outlives this session.
+    :param adapter: gives the connections of the app, by what a request has in
+        `Outbound.certificate`; they outlive this session.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class ApiSession(requests.Session):
         renewed_proofs: Callable[[str], Sequence[Proof]],
         timeout: float,
         on_challenge: Callable[[StepUpChallenge], None],
-        adapter: BaseAdapter,
+        adapter: Callable[[str | None], BaseAdapter],
     ) -> None:
         super().__init__()
         if "?" in base_url:
@@ -59,8 +60,13 @@ class ApiSession(requests.Session):
         self._proof_headers = frozenset({"Authorization"})
         #: The requests of redirects that came from another origin.
         self._from_elsewhere: weakref.WeakSet[requests.PreparedRequest] = weakref.WeakSet()
-        self.mount("https://", adapter)
-        self.mount("http://", adapter)
+        #: The certificates that requests present: those with proofs alone, so at our origin alone.
+        self._certificates: weakref.WeakKeyDictionary[requests.PreparedRequest, str | None] = (
+            weakref.WeakKeyDictionary()
+        )
+        by_certificate = _ByCertificate(lambda request: adapter(self._certificates.get(request)))
+        self.mount("https://", by_certificate)
+        self.mount("http://", by_certificate)
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         """See `requests.Session.request`; `url` may be relative to `base_url`.
@@ -80,6 +86,7 @@ class ApiSession(requests.Session):
 
         RFC 6750 sections 2.1 and 3.1.
         """
+        self._certificates.pop(request, None)
         if not self._is_ours(request.url) or request in self._from_elsewhere:
             return super().send(request, **kwargs)
         response = self._send_with(self._proofs(), request, kwargs)
@@ -127,6 +134,7 @@ class ApiSession(requests.Session):
             outbound = proof.apply(outbound, now=int(time.time()))
         self._proof_headers |= outbound.headers.keys()
         request.headers.update(outbound.headers)
+        self._certificates[request] = outbound.certificate
         return super().send(request, **kwargs)
 
     def merge_environment_settings(
@@ -157,6 +165,26 @@ class ApiSession(requests.Session):
         if is_local(prepared_request):
             prepared_request.headers.pop("Proxy-Authorization", None)
         return found
+
+    def close(self) -> None:
+        """Do nothing: the connections belong to the app."""
+
+
+class _ByCertificate(BaseAdapter):
+    """Sends each request through the connections that present its certificate, or none.
+
+    :param choose: gives the adapter of a request.
+    """
+
+    def __init__(self, choose: Callable[[requests.PreparedRequest], BaseAdapter]) -> None:
+        super().__init__()
+        self._choose = choose
+
+    def send(
+        self, request: requests.PreparedRequest, *args: Any, **kwargs: Any
+    ) -> requests.Response:
+        """See `requests.adapters.BaseAdapter.send`."""
+        return self._choose(request).send(request, *args, **kwargs)
 
     def close(self) -> None:
         """Do nothing: the connections belong to the app."""

@@ -11,12 +11,22 @@ from typing import Any
 
 from ..errors import ProviderRefused, ProviderUnavailable
 from ..protocol.encoding import printable_text
-from ..protocol.outbound import Answer, Form, Outbound, Proof, check_headers
+from ..protocol.outbound import (
+    CURRENT_CERTIFICATE,
+    Answer,
+    Form,
+    Outbound,
+    Proof,
+    check_headers,
+)
 from ..protocol.redaction import redact_message, redact_proof
 from .http import Http
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
+#: The endpoints that our certificate is presented to, where there is one. What everybody may read,
+#: the metadata and the keys, is fetched without it.
+_CLIENT_ENDPOINTS = frozenset(("pushed_authorization_request", "token", "revocation", "userinfo"))
 _OUR_FAULT = ("invalid_client", "unauthorized_client")
 #: Errors about a code or a token and not about the client, even with the status 401: older servers
 #: answer 401 for a refresh token that has ended. (RFC 6749 section 5.2; the last three are those of
@@ -127,6 +137,8 @@ class Endpoints:
             further = self._headers()
             check_headers(further)
             outbound = replace(outbound, headers={**outbound.headers, **further})
+        if endpoint in _CLIENT_ENDPOINTS:
+            outbound = replace(outbound, certificate=CURRENT_CERTIFICATE)
         for proof in proofs:
             outbound = proof.apply(outbound, now=now)
         answer, error = None, None

@@ -6,6 +6,9 @@
 from __future__ import annotations
 
 import os
+import re
+import ssl
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 from urllib.parse import urlencode, urlsplit
@@ -17,15 +20,11 @@ from requests.utils import get_environ_proxies
 from ..errors import ProviderUnavailable
 from ..protocol.challenge import StepUpChallenge
 from ..protocol.encoding import parse_json_object
+from ..protocol.mutual_tls import ClientCertificate
 from ..protocol.outbound import Answer, Outbound, Proof
-from .adapters import (
-    BoundedAdapter,
-    ClientCertificate,
-    MalformedAnswer,
-    SharedTLSAdapter,
-    status_before,
-)
+from .adapters import MalformedAnswer, SharedTLSAdapter, status_before
 from .api import ApiSession
+from .pools import CertificateFiles, CertifiedPools, Pools, Presented, Route
 
 MAX_BODY = 1024 * 1024
 _CHUNK = 64 * 1024
@@ -39,6 +38,10 @@ _HEADERS = {
     "Accept-Encoding": "identity",
     "User-Agent": "Flask-ParJar",
 }
+#: How OpenSSL names the alerts of a server that does not accept our certificate (RFC 8446 6.2).
+_CERTIFICATE_ALERT = re.compile(
+    r".*ALERT_(?:(?:BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_[A-Z]+|UNKNOWN_CA|ACCESS_DENIED)"
+)
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _NO_CONNECTION = urllib3.exceptions.NewConnectionError  # urllib3 calls this a time-out, too
 
@@ -48,7 +51,10 @@ class Http:
 
     :param timeout: seconds that one whole exchange may take, from connecting to the last byte.
     :param ca_bundle: certificates to trust; else REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE, certifi.
-    :param tls: the client certificate, for this provider alone.
+    :param tls: the client certificate, for this provider alone. A connection presents it if the
+        request says so (`Outbound.certificate`).
+    :raises ValueError: there is no certificate in the files that can be used now.
+    :raises OSError: the files cannot be read.
     """
 
     def __init__(
@@ -56,41 +62,58 @@ class Http:
         *,
         timeout: float,
         ca_bundle: str | None = None,
-        tls: ClientCertificate | None = None,
+        tls: CertificateFiles | None = None,
     ) -> None:
         self.timeout = timeout
         environment = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
         self._ca_bundle = ca_bundle or environment
-        self._tls = tls
-        self._mounted: dict[str, Any] = {}
+        self._certified = None if tls is None else CertifiedPools(tls, self._ca_bundle)
+        self._mounted: dict[str, _Mounted] = {}
         self._open_pools()
 
     def _open_pools(self) -> None:
-        self._adapter = BoundedAdapter(self._ca_bundle, tls=self._tls)
-        # Without the limits: the answer of an API may be large and slow.
-        self._api_adapter = SharedTLSAdapter(self._ca_bundle)
-        self._routes: dict[str, _Route] = {}
+        self._plain = Pools(self._ca_bundle)
+        if self._certified is not None:
+            self._certified.open_pools()
         self._process = os.getpid()
 
-    def mount(self, origin: str, pool: urllib3.HTTPConnectionPool) -> None:
+    @property
+    def certificates(self) -> tuple[ClientCertificate, ...]:
+        """Our certificates in use, newest first: more than one just after a renewal."""
+        presented = () if self._certified is None else self._certified.in_use()
+        return tuple(each.certificate for each in presented)
+
+    def mount(
+        self,
+        origin: str,
+        pool: urllib3.HTTPConnectionPool,
+        *,
+        certified: urllib3.HTTPConnectionPool | None = None,
+    ) -> None:
         """Send the requests for one origin to a connection pool that the caller made.
 
         Tests mount a pool whose connections lead into a WSGI app, so that everything above the
         socket is the code that runs in production.
 
         :param origin: such as ``https://op.example``.
+        :param certified: the pool for requests that present the client certificate; by default the
+            same.
         """
-        self._mounted[origin] = pool
-        self._routes.pop(origin, None)
+        self._mounted[origin] = _Mounted(pool, pool if certified is None else certified)
+        certified_pools = () if self._certified is None else self._certified.in_use()
+        for pools in (self._plain, *(each.pools for each in certified_pools)):
+            pools.routes.pop(origin, None)
 
     def send(self, outbound: Outbound) -> Answer:
         """Send one request and read the whole answer.
 
         :raises ProviderUnavailable: ``provider_unreachable``, ``provider_timeout``,
             ``provider_answer`` (the body is larger than `MAX_BODY`, or compressed; or the answer
-            breaks the rules of HTTP).
+            breaks the rules of HTTP), ``client_certificate_refused``,
+            ``client_certificate_ended``.
         """
         self._in_own_process()
+        presented = self._presented(outbound)
         headers = {**_HEADERS, **outbound.headers}
         content = None
         if outbound.form is not None:
@@ -98,7 +121,7 @@ class Http:
             content = urlencode(outbound.form).encode("ascii")
         received = None
         try:
-            raw = self._exchange(outbound.method, outbound.url, headers, content)
+            raw = self._exchange(outbound, headers, content, presented)
             received = raw.status
             try:
                 body = _read(raw)
@@ -108,8 +131,25 @@ class Http:
             raise self._failure(exc, received or status_before(exc)) from exc
         document, fault = _parse_document(body)
         return Answer(
-            status=raw.status, headers=raw.headers, body=body, document=document, fault=fault
+            status=raw.status,
+            headers=raw.headers,
+            body=body,
+            document=document,
+            fault=fault,
+            certificate=None if presented is None else presented.certificate.thumbprint,
         )
+
+    def _presented(self, outbound: Outbound) -> Presented | None:
+        """The certificate that a request presents.
+
+        :raises ProviderUnavailable: ``client_certificate_ended``.
+        """
+        if self._certified is None or outbound.certificate is None:
+            return None
+        presented = self._certified.find(outbound.certificate)
+        if fault := presented.certificate.fault_at(int(time.time())):
+            raise ProviderUnavailable("client_certificate_ended", fault)
+        return presented
 
     def _failure(self, exc: BaseException, received: int | None) -> ProviderUnavailable:
         """Make the error for an exchange that failed.
@@ -121,25 +161,33 @@ class Http:
             code, detail = "provider_answer", f"malformed: {malformed}"
         elif isinstance(exc, _TIMEOUTS) and not isinstance(exc, _NO_CONNECTION):
             code, detail = "provider_timeout", f"{self.timeout} s"
+        elif (alert := _certificate_alert(exc)) is not None:
+            code, detail = "client_certificate_refused", alert
         else:
             code, detail = "provider_unreachable", _reason(exc)
         return ProviderUnavailable(code, detail, received=received)
 
     def _exchange(
-        self, method: str, url: str, headers: dict[str, str], body: bytes | None
+        self,
+        outbound: Outbound,
+        headers: dict[str, str],
+        body: bytes | None,
+        presented: Presented | None,
     ) -> urllib3.BaseHTTPResponse:
         """Send one request and return before its body is read.
 
         It uses the connection pool directly: what requests adds to it (cookies, redirects, hooks)
         is not wanted here, and takes longer than the exchange itself.
         """
+        url = outbound.url
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
-        route = self._routes.get(origin) or self._find_route(origin)
+        pools = self._plain if presented is None else presented.pools
+        route = pools.routes.get(origin) or self._find_route(origin, pools)
         target = url[len(origin) :]
         if not target.startswith("/"):
             target = f"/{target}"
         raw: urllib3.BaseHTTPResponse = route.pool.urlopen(
-            method,
+            outbound.method,
             f"{origin}{target}" if route.whole_url else target,
             body=body,
             headers=headers,
@@ -176,37 +224,43 @@ class Http:
             adapter=self._api_adapter,
         )
 
+    def _api_adapter(self, certificate: str | None) -> SharedTLSAdapter:
+        """The connections for a request to an API.
+
+        :param certificate: see `Outbound.certificate`.
+        """
+        if self._certified is None or certificate is None:
+            return self._plain.api_adapter
+        return self._certified.find(certificate).pools.api_adapter
+
     def _in_own_process(self) -> None:
         """Open new pools in a forked worker, which must not use its parent's connections."""
         if self._process != os.getpid():
             self._open_pools()  # pragma: no cover - runs in forked workers only
 
-    def _find_route(self, origin: str) -> _Route:
+    def _find_route(self, origin: str, pools: Pools) -> Route:
         """Find the connections to an origin, through the environment's proxy if it has one."""
-        pool: Any = self._mounted.get(origin)
-        whole_url = False
-        if pool is None:
+        mounted = self._mounted.get(origin)
+        if mounted is not None:
+            route = Route(mounted.plain if pools is self._plain else mounted.certified, False)
+        else:
             request = requests.PreparedRequest()
             request.url = origin
             proxies = get_environ_proxies(origin, no_proxy=None)
-            pool = self._adapter.get_connection_with_tls_context(
+            pool = pools.adapter.get_connection_with_tls_context(
                 request, verify=True, proxies=proxies
             )
-            whole_url = not self._adapter.request_url(request, proxies).startswith("/")
-        route = self._routes[origin] = _Route(pool, whole_url)
+            whole_url = not pools.adapter.request_url(request, proxies).startswith("/")
+            route = Route(pool, whole_url)
+        pools.routes[origin] = route
         return route
 
 
-class _Route(NamedTuple):
-    """How to reach one origin.
+class _Mounted(NamedTuple):
+    """The pools that a caller made for one origin: for requests without and with a certificate."""
 
-    :param pool: the connections to it (urllib3 has no better type for them).
-    :param whole_url: whether the request line has the whole URL, as a proxy for plain http needs
-        it (RFC 9112 section 3.2.2).
-    """
-
-    pool: Any
-    whole_url: bool
+    plain: urllib3.HTTPConnectionPool
+    certified: urllib3.HTTPConnectionPool
 
 
 def _read(raw: urllib3.BaseHTTPResponse) -> bytes:
@@ -246,6 +300,19 @@ def _malformed(exc: BaseException | None) -> MalformedAnswer | None:
     while exc is not None and not isinstance(exc, MalformedAnswer):
         exc = next((each for each in exc.args if isinstance(each, BaseException)), None)
     return exc
+
+
+def _certificate_alert(exc: BaseException | None) -> str | None:
+    """The TLS alert by which a server refused our certificate, or the lack of one; or None.
+
+    RFC 8446 section 6.2.
+    """
+    while exc is not None:
+        reason = getattr(exc, "reason", None)
+        if isinstance(exc, ssl.SSLError) and _CERTIFICATE_ALERT.fullmatch(str(reason)):
+            return str(reason)
+        exc = exc.__context__
+    return None
 
 
 def _reason(exc: BaseException) -> str:

@@ -16,6 +16,8 @@ from ..protocol.client import ClientConfig
 from ..protocol.client_auth import with_claims
 from ..protocol.id_token import IDTokenClaims, verify_id_token, verify_renewed_id_token
 from ..protocol.jwe import EncryptionKey
+from ..protocol.key_set import KeySet
+from ..protocol.keys import PublicKey
 from ..protocol.logout import LogoutToken
 from ..protocol.metadata import ProviderMetadata
 from ..protocol.outbound import Answer, Outbound, Parameters, Proof
@@ -76,6 +78,17 @@ class Provider:
     def issuer(self) -> str:
         """The issuer identifier."""
         return self.client.issuer
+
+    @property
+    def own_keys(self) -> tuple[PublicKey, ...]:
+        """Our keys that the provider needs: see `ClientConfig.own_keys`.
+
+        A certificate that was renewed while the site runs is among them, and for a short time the
+        one before it, which some requests still present.
+        """
+        certificates = self.http.certificates or (None,)
+        clients = (replace(self.client, certificate=each) for each in certificates)
+        return tuple(key for client in clients for key in client.own_keys)
 
     def metadata(self, now: int) -> ProviderMetadata:
         """See `Published.metadata`."""
@@ -202,7 +215,12 @@ class Provider:
         tokens = TokenSet.parse(
             answer.document or {}, asked_scopes=transaction.scopes, binding=binding, now=now
         )
-        return replace(tokens, resources=transaction.resources, assertion_claims=claims)
+        return replace(
+            tokens,
+            binding=binding.after(answer),
+            resources=transaction.resources,
+            assertion_claims=claims,
+        )
 
     def verify_id_token(
         self, tokens: TokenSet, transaction: Transaction, *, now: int
@@ -278,6 +296,7 @@ class Provider:
         self._spent.add(refresh_token)
         document = answer.document or {}
         renewed = tokens.renewed_by(document, now=now)
+        renewed = replace(renewed, binding=tokens.binding.after(answer))
         if renewed.refresh_token == refresh_token:  # not rotated: it may be used again
             self._spent.discard(refresh_token)
         return Renewal(tokens=renewed, id_token=document.get("id_token"))

@@ -381,7 +381,7 @@ def jwks() -> ResponseReturnValue:
 def public_jwks() -> dict[str, list[Any]]:
     """The public keys of all our clients, each key once."""
     providers = current_runtime().providers.values()
-    keys = (key for provider in providers for key in provider.client.own_keys)
+    keys = (key for provider in providers for key in provider.own_keys)
     return {"keys": merge_public_keys(keys)}
 
 
