@@ -6,6 +6,7 @@ Nothing else in the package imports this one, apart from one command of the comm
 from .browser import Browser, Stopped
 from .clients import Client, ClientMetadata
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFault, Fault
+from .mutual_tls import ServerTLS
 from .people import PEOPLE, Person
 from .provider import DevProvider
 from .serving import WSGIAdapter
@@ -24,6 +25,7 @@ __all__ = [
     "DevProvider",
     "Fault",
     "Person",
+    "ServerTLS",
     "Stopped",
     "WSGIAdapter",
 ]

@@ -33,6 +33,7 @@ __all__ = [
     "AccessDeniedError",
     "Answer",
     "AuthorizationAnswer",
+    "CertificateBindingDraft",
     "ConsentRequiredError",
     "DPoPBindingDraft",
     "DPoPNonceDraft",
@@ -135,6 +136,13 @@ class DPoPBindingDraft:
     """The key that tokens are about to be bound to, by its thumbprint; None for bearer tokens."""
 
     jkt: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class CertificateBindingDraft:
+    """The certificate that tokens are about to be bound to, by its thumbprint; None for none."""
+
+    x5t: str | None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from jinja2 import Environment, PackageLoader
 from werkzeug.datastructures import Headers, MultiDict
 
 from .answers import AuthorizationAnswer, InvalidRequestError, OAuth2Error, refusal
-from .documents import path_prefix
+from .documents import ALIASED, PATHS, path_prefix
+from .mutual_tls import presented_in, thumbprint_of
 from .state import Call, ProviderState
 
 _MAX_REQUEST_BYTES = 262_144
@@ -30,10 +31,11 @@ def create_app(state: ProviderState, endpoints: Iterable[Blueprint]) -> Flask:
     """The WSGI app of one provider, with these endpoints."""
     app = Flask("flask_parjar.testing", static_folder=None)
     app.config.update(_settings(state.issuer))
-    host = urlsplit(state.issuer).netloc.rpartition("@")[2]
+    hosts = _Hosts(state)
 
     @app.before_request
     def _record_and_check_host() -> Response | None:
+        certificate = presented_in(request.environ)
         state.record(
             Call(
                 endpoint=(request.endpoint or "").rpartition(".")[2],
@@ -41,9 +43,10 @@ def create_app(state: ProviderState, endpoints: Iterable[Blueprint]) -> Flask:
                 form=request.form,
                 query=request.args,
                 headers=Headers(list(request.headers)),
+                certificate=None if certificate is None else thumbprint_of(certificate),
             )
         )
-        if request.host != host:
+        if not hosts.serve(request.host, request.path):
             # Against DNS rebinding: a page elsewhere could reach us by a name of its own.
             return Response(f"This is {state.issuer}\n", status=421, content_type="text/plain")
         return None
@@ -73,6 +76,20 @@ def _settings(issuer: str) -> Mapping[str, object]:
         "SESSION_COOKIE_SAMESITE": "Lax",
         "MAX_CONTENT_LENGTH": _MAX_REQUEST_BYTES,
     }
+
+
+class _Hosts:
+    """The hosts that a provider is reached by, each with a port where the URL has one."""
+
+    def __init__(self, provider: ProviderState) -> None:
+        self._own = urlsplit(provider.issuer).netloc.rpartition("@")[2]
+        parts = urlsplit(provider.mtls or "")
+        self._of_aliases = parts.netloc
+        self._aliases = {parts.path.rstrip("/") + PATHS[name] for name in ALIASED}
+
+    def serve(self, host: str, path: str) -> bool:
+        """Whether a path is served at a host: at that of the aliases, they alone."""
+        return host == self._own or (host == self._of_aliases and path in self._aliases)
 
 
 #: The only parameter that may be there more than once (RFC 8707 section 2).

@@ -16,7 +16,9 @@ from joserfc.jwk import Key, OctKey
 
 from .answers import InvalidClientError, InvalidRequestError, OAuth2Error, refusal
 from .clients import Client
+from .documents import CERTIFICATE_AUTH_METHODS
 from .jws import ASYMMETRIC, SYMMETRIC, SignedText, Unproven, instant, parse, verify
+from .mutual_tls import check_client_certificate
 from .state import ProviderState
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -30,6 +32,7 @@ def authenticate(
     form: Mapping[str, str],
     *,
     authorization: str | None,
+    certificate: str | None = None,
     called: str,
     provider: ProviderState,
 ) -> Client:
@@ -37,6 +40,8 @@ def authenticate(
 
     :param form: the form, each parameter once
     :param authorization: the Authorization header, if there is one
+    :param certificate: that of the TLS connection, as PEM. It may come with another method too, for
+        bound tokens
     :param called: the URL of the endpoint, which is one of the audiences that an assertion may have
     :raises OAuth2Error: ``invalid_client``, or ``invalid_request`` for two methods at once
 
@@ -54,7 +59,7 @@ def authenticate(
     if len(presented) > 1:
         raise refusal(InvalidRequestError, f"authenticated twice: {' and '.join(presented)}")
     if not presented:
-        return _public(form, provider=provider)
+        return _public_or_by_certificate(form, certificate, provider=provider)
     if presented == ["client_secret_basic"]:
         return _by_basic(str(authorization), form, provider=provider)
     if presented == ["client_secret_post"]:
@@ -63,8 +68,17 @@ def authenticate(
     return _by_assertion(form, called=called, provider=provider)
 
 
-def _public(form: Mapping[str, str], *, provider: ProviderState) -> Client:
-    return _registered(form.get("client_id"), ("none",), provider=provider)
+def _public_or_by_certificate(
+    form: Mapping[str, str], certificate: str | None, *, provider: ProviderState
+) -> Client:
+    methods = ("none", *CERTIFICATE_AUTH_METHODS)
+    client = _registered(form.get("client_id"), methods, provider=provider)
+    if client.token_endpoint_auth_method != "none":  # noqa: S105 - a method
+        try:
+            check_client_certificate(client, certificate)
+        except Unproven as exc:
+            raise _rejected(str(exc)) from exc
+    return client
 
 
 def _by_basic(authorization: str, form: Mapping[str, str], *, provider: ProviderState) -> Client:

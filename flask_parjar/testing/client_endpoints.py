@@ -14,6 +14,7 @@ from .clients import Client
 from .documents import PATHS, path_prefix
 from .dpop import ReceivedProof, bind_request, verify_proof
 from .faults import Hook
+from .mutual_tls import presented_in, thumbprint_of
 from .received_request import accept, receive
 from .state import ProviderState, fresh_secret
 from .tokens import exchange, revoke, signed_userinfo, token_to_revoke, use_up
@@ -97,7 +98,12 @@ class ClientEndpoints:
         client = self._client(form, "token_endpoint")
         jkt = self._proof_key("token_endpoint")
         members = exchange(
-            form, resources=resources(), client=client, jkt=jkt, provider=self.provider
+            form,
+            resources=resources(),
+            client=client,
+            jkt=jkt,
+            x5t=_thumbprint(),
+            provider=self.provider,
         )
         answer = Answer(members=members, path=request.path)
         self.provider.faults.act("token", answer)
@@ -126,7 +132,7 @@ class ClientEndpoints:
     def userinfo(self) -> Response:
         """The claims that the access token gives access to.
 
-        OpenID Connect Core section 5.3, RFC 9449 section 7
+        OpenID Connect Core section 5.3, RFC 9449 section 7, RFC 8705 section 3
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "dpop") or not token:
@@ -140,7 +146,8 @@ class ClientEndpoints:
         grant = self.provider.memory.access_tokens.get(token)
         person = grant and self.provider.person(grant.sign_in.sub)
         bearer = scheme.lower() == "bearer"
-        if not grant or not person or grant.jkt != jkt or (bearer is not (jkt is None)):
+        wrong_key = grant and (grant.jkt != jkt or grant.x5t not in (None, _thumbprint()))
+        if not grant or not person or wrong_key or (bearer is not (jkt is None)):
             return _challenge("Bearer" if bearer else "DPoP", "invalid_token")
         claims = person.claims_for(grant.scopes, requested=grant.request.userinfo_claims)
         client = grant.request.client
@@ -183,6 +190,7 @@ class ClientEndpoints:
         return authenticate(
             form,
             authorization=request.headers.get("Authorization"),
+            certificate=presented_in(request.environ),
             called=self.provider.url(member),
             provider=self.provider,
         )
@@ -204,6 +212,12 @@ class ClientEndpoints:
         answer.headers.update(headers or {})
         self.provider.faults.act(hook, answer)
         return answer.response()
+
+
+def _thumbprint() -> str | None:
+    """The thumbprint of the client certificate of the connection."""
+    pem = presented_in(request.environ)
+    return None if pem is None else thumbprint_of(pem)
 
 
 def _challenge(scheme: str, error: str) -> Response:

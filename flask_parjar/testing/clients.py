@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -10,10 +11,11 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 import requests
+from cryptography import x509
 from joserfc.errors import JoseError
 from joserfc.jwk import Key, import_key
 
-from .documents import AUTH_METHODS, ID_TOKEN_ALGORITHMS
+from .documents import AUTH_METHODS, CERTIFICATE_AUTH_METHODS, ID_TOKEN_ALGORITHMS
 from .jwe import CONTENT_ALGORITHMS, DEFAULT_ENC, KEY_ALGORITHMS
 from .people import STANDARD_SCOPES
 
@@ -41,6 +43,12 @@ class FixedKeys:
 
     def __init__(self, jwks: Mapping[str, object]) -> None:
         self._keys = _import_all(jwks)
+        #: The registered certificates, as DER: the first of each ``x5c`` (RFC 8705 section 2.2.2).
+        self.certificates: tuple[bytes, ...] = tuple(
+            base64.b64decode(str(chain[0]))
+            for chain in (key.get("x5c") for key in self._keys.values())
+            if isinstance(chain, list)
+        )
 
     def find(self, kid: str | None) -> Key | None:
         """The key for signatures with that ``kid``. Without a ``kid`` no key is tried."""
@@ -63,6 +71,7 @@ class PublishedKeys:
 
     def __init__(self, uri: str, *, http: requests.Session, now: Callable[[], float]) -> None:
         self.uri = uri
+        self.certificates: tuple[bytes, ...] = ()  # see testing/mutual_tls.py
         self._http = http
         self._now = now
         self._keys: dict[str, Key] = {}
@@ -139,6 +148,10 @@ class ClientMetadata:
         the provider's metadata does not require them of everybody (RFC 9126 section 6)
     :param require_signed_request_object: likewise (RFC 9101 section 10.5)
     :param dpop_bound_access_tokens: it gets no bearer tokens (RFC 9449 section 5.2)
+    :param tls_client_auth_subject_dn: the subject of its certificate, for ``tls_client_auth``
+        (RFC 8705 section 2.1.2)
+    :param tls_client_certificate_bound_access_tokens: its tokens are bound to its certificate
+        (RFC 8705 section 3.4)
     :param backchannel_logout_uri: a logout token is posted there when a session ends
     :param frontchannel_logout_uri: the signed-out page loads it in a frame
 
@@ -168,6 +181,8 @@ class ClientMetadata:
     require_pushed_authorization_requests: bool = False
     require_signed_request_object: bool = False
     dpop_bound_access_tokens: bool = False
+    tls_client_auth_subject_dn: str | None = None
+    tls_client_certificate_bound_access_tokens: bool = False
     backchannel_logout_uri: str | None = None
     frontchannel_logout_uri: str | None = None
 
@@ -194,6 +209,8 @@ class Client:
     require_pushed_authorization_requests: bool
     require_signed_request_object: bool
     dpop_bound_access_tokens: bool
+    tls_client_auth_subject_dn: str | None
+    tls_client_certificate_bound_access_tokens: bool
     backchannel_logout_uri: str | None
     frontchannel_logout_uri: str | None
 
@@ -235,6 +252,10 @@ def make_client(
         require_pushed_authorization_requests=metadata.require_pushed_authorization_requests,
         require_signed_request_object=metadata.require_signed_request_object,
         dpop_bound_access_tokens=metadata.dpop_bound_access_tokens,
+        tls_client_auth_subject_dn=metadata.tls_client_auth_subject_dn,
+        tls_client_certificate_bound_access_tokens=(
+            metadata.tls_client_certificate_bound_access_tokens
+        ),
         backchannel_logout_uri=metadata.backchannel_logout_uri,
         frontchannel_logout_uri=metadata.frontchannel_logout_uri,
     )
@@ -282,10 +303,15 @@ def _check(client: Client) -> None:
     if not client.redirect_uris:
         raise ValueError("a client has at least one redirect URI")
     method, secret = client.token_endpoint_auth_method, client.client_secret
-    if method not in AUTH_METHODS:
-        raise ValueError(
-            f"token_endpoint_auth_method {method!r} is not one of {', '.join(AUTH_METHODS)}"
-        )
+    known = (*AUTH_METHODS, *CERTIFICATE_AUTH_METHODS)
+    if method not in known:
+        raise ValueError(f"token_endpoint_auth_method {method!r} is not one of {', '.join(known)}")
+    if method == "self_signed_tls_client_auth" and not client.keys.certificates:
+        raise ValueError(f"{method} needs a jwks with a certificate in x5c, and here no jwks_uri")
+    if method == "tls_client_auth":
+        x509.Name.from_rfc4514_string(client.tls_client_auth_subject_dn or "")
+        if not client.tls_client_auth_subject_dn:
+            raise ValueError(f"{method} needs a tls_client_auth_subject_dn")
     if method.startswith("client_secret_") and not secret:
         raise ValueError(f"{method} needs a client_secret")
     if method == "client_secret_jwt" and len(str(secret)) < _MIN_SECRET_BYTES:

@@ -13,8 +13,10 @@ from flask import Flask
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ..protocol.client import ClientConfig
+from ..provider import Http
 from ..runtime import EXTENSION, Runtime
 from .clients import ClientMetadata
+from .mutual_tls import subject_of
 from .serving import WSGIAdapter, wsgi_pool
 from .state import ProviderState
 
@@ -42,12 +44,28 @@ def connect(
         provider.register(
             _metadata(app, config, provider=provider, sites=sites, after_logout=after_logout)
         )
-    parts = urlsplit(provider.issuer)
-    origin = f"{parts.scheme}://{parts.netloc}"
     for config in ours:
-        runtime.providers[config.name].http.mount(origin, wsgi_pool(endpoints, origin))
+        _mount_provider(runtime.providers[config.name].http, endpoints, provider=provider)
     for site in sites:
         _mount(app, site, provider=provider)
+
+
+def _mount_provider(http: Http, endpoints: Flask, *, provider: ProviderState) -> None:
+    """Answer what an app sends to the endpoints, and to their aliases.
+
+    Only where the provider would ask for a client certificate, the connection has one.
+    """
+    bases = [provider.issuer, *([] if provider.mtls is None else [provider.mtls])]
+    for base in bases:
+        origin = "{0.scheme}://{0.netloc}".format(urlsplit(base))
+        asks = base == bases[-1] and http.certificates
+        http.mount(
+            origin,
+            wsgi_pool(endpoints, origin),
+            certified=wsgi_pool(
+                endpoints, origin, certificate=(lambda: http.certificates[0].pem) if asks else None
+            ),
+        )
 
 
 def route_values(app: Flask, endpoint: str, name: str) -> dict[str, Any]:
@@ -81,6 +99,10 @@ def _metadata(
         require_pushed_authorization_requests=config.request_level.pushed,
         require_signed_request_object=config.request_level.signed,
         dpop_bound_access_tokens=config.dpop,
+        tls_client_auth_subject_dn=(
+            None if config.certificate is None else subject_of(config.certificate.pem)
+        ),
+        tls_client_certificate_bound_access_tokens=config.bound_tokens,
         backchannel_logout_uri=_first_url(app, "parjar.backchannel_logout", config, sites=sites),
         frontchannel_logout_uri=_first_url(app, "parjar.frontchannel_logout", config, sites=sites),
     )

@@ -21,6 +21,8 @@ from .people import STANDARD_SCOPES
 AUTH_METHODS = (
     "private_key_jwt", "client_secret_basic", "client_secret_post", "client_secret_jwt", "none",
 )  # fmt: skip
+#: With client certificates: of providers with an https issuer (RFC 8705 section 2).
+CERTIFICATE_AUTH_METHODS = ("tls_client_auth", "self_signed_tls_client_auth")
 #: Authentication context classes, weakest first: a password, two factors, a phishing-resistant key.
 ACR_LEVELS = ("pwd", "mfa", "phr")
 #: The algorithms that can sign an ID token here, the default first.
@@ -42,15 +44,28 @@ PATHS = {
     "end_session_endpoint": "/end-session",
     "jwks_uri": "/jwks.json",
 }
+#: The endpoints that have an alias for mutual TLS (RFC 8705 section 5).
+ALIASED = (
+    "pushed_authorization_request_endpoint",
+    "token_endpoint",
+    "revocation_endpoint",
+    "userinfo_endpoint",
+)
 
 
-def provider_metadata(issuer: str) -> dict[str, object]:
+def provider_metadata(issuer: str, *, mtls: str | None = None) -> dict[str, object]:
     """The discovery document of a provider with that issuer.
+
+    :param mtls: the URL below which the endpoints take client certificates, if it is another one
 
     OpenID Connect Discovery section 3, RFC 8414 section 2; RFC 9126 section 5, RFC 9101
     section 10.5, RFC 9207 section 3, RFC 7009 section 2; OpenID Connect Back-Channel Logout section
-    2.1, Front-Channel Logout section 3; RFC 9449 section 5.1; JARM section 4
+    2.1, Front-Channel Logout section 3; RFC 9449 section 5.1; RFC 8705 sections 3.3 and 5; JARM
+    section 4
     """
+    tls = issuer.startswith("https:")
+    auth_methods = [*AUTH_METHODS, *(CERTIFICATE_AUTH_METHODS if tls else ())]
+    aliases = {name: endpoint_url(mtls, name) for name in ALIASED} if mtls else None
     return {
         "issuer": issuer,
         **{name: endpoint_url(issuer, name) for name in PATHS},
@@ -62,9 +77,11 @@ def provider_metadata(issuer: str) -> dict[str, object]:
         "subject_types_supported": ["public"],
         "acr_values_supported": list(ACR_LEVELS),
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
-        "token_endpoint_auth_methods_supported": list(AUTH_METHODS),
-        "revocation_endpoint_auth_methods_supported": list(AUTH_METHODS),
+        "token_endpoint_auth_methods_supported": auth_methods,
+        "revocation_endpoint_auth_methods_supported": list(auth_methods),
         "code_challenge_methods_supported": ["S256"],
+        **({"tls_client_certificate_bound_access_tokens": True} if tls else {}),
+        **({"mtls_endpoint_aliases": aliases} if aliases else {}),
         "claims_supported": [
             *("iss", "sub", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"),
             *("name", "given_name", "family_name", "preferred_username", "locale"),

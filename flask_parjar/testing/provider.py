@@ -8,6 +8,7 @@ caller can sign in as any person. So it is served on loopback addresses only.
 from __future__ import annotations
 
 import contextlib
+import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 from flask import Flask
+from werkzeug.serving import BaseWSGIServer
 
 from ..protocol.request_level import REQUEST_LEVELS
 from .app import create_app
@@ -28,6 +30,7 @@ from .connect import connect
 from .documents import new_ec_key, provider_metadata
 from .faults import ActiveFault
 from .logout import LogoutEndpoints, mint_logout_token, notify_person
+from .mutual_tls import ServerTLS, TrustedCertificates
 from .people import PEOPLE, Person
 from .serving import loopback_server, running
 from .state import Call, Demands, ProviderState
@@ -42,6 +45,8 @@ class DevProvider:
     :param issuer: its issuer identifier; to serve it, a loopback address with a port
     :param people: who can sign in
     :param now: the clock, in seconds since 1970
+    :param mtls: the URL below which the endpoints take client certificates: those of the metadata's
+        ``mtls_endpoint_aliases``. By default the endpoints of an https issuer take them (RFC 8705)
     """
 
     def __init__(
@@ -50,22 +55,26 @@ class DevProvider:
         *,
         people: Iterable[Person] = PEOPLE,
         now: Callable[[], float] = time.time,
+        mtls: str | None = None,
     ) -> None:
-        parts = urlsplit(issuer)
-        if parts.scheme not in ("http", "https") or not parts.netloc or {"?", "#"} & {*issuer}:
-            raise ValueError(f"an issuer is a URL without query and fragment, not {issuer!r}")
+        for url in (issuer, mtls or issuer):
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.netloc or {"?", "#"} & {*url}:
+                raise ValueError(f"an issuer is a URL without query and fragment, not {url!r}")
         self.issuer = issuer
         #: Fetches the clients' ``jwks_uri`` and posts logout tokens to them. A test can mount an
         #: adapter on it.
         self.http: requests.Session = requests.Session()
         self._state = ProviderState(
             issuer=issuer,
-            metadata=provider_metadata(issuer),
+            metadata=provider_metadata(issuer, mtls=mtls),
+            mtls=mtls,
             # copies, because a test may change the claims
             people={each.username: replace(each, claims=dict(each.claims)) for each in people},
             now=now,
             http=self.http,
         )
+        self._trusted = TrustedCertificates()
         endpoints = (ClientEndpoints, BrowserEndpoints, LogoutEndpoints)
         self.app: Flask = create_app(
             self._state, [each(self._state).blueprint() for each in endpoints]
@@ -134,7 +143,14 @@ class DevProvider:
 
         RFC 7591 section 2
         """
-        return self._state.register(metadata)
+        client = self._state.register(metadata)
+        for certificate in client.keys.certificates:
+            self._trusted.trust(ssl.DER_cert_to_PEM_cert(certificate))
+        return client
+
+    def trust_certificate(self, pem: str) -> None:
+        """Accept a client certificate that no authority of `ServerTLS` issued, for bound tokens."""
+        self._trusted.trust(pem)
 
     def allow_requests(self, level: str) -> None:
         """Allow the requests of one more level; at first all must be pushed and signed.
@@ -256,23 +272,56 @@ class DevProvider:
         :raises ValueError: none of the app's providers has our issuer
         """
         connect(app, provider=self._state, endpoints=self.app, base_urls=base_urls)
+        for each in app.extensions["parjar"].settings.providers.values():
+            if each.certificate is not None and each.client_auth != "tls_client_auth":
+                self.trust_certificate(each.certificate.pem)
 
-    def serve(self, port: int | None = None, *, host: str | None = None) -> None:
+    def serve(
+        self, port: int | None = None, *, host: str | None = None, tls: ServerTLS | None = None
+    ) -> None:
         """Serve on this machine until interrupted.
 
         :param port: by default that of the issuer
         :param host: a loopback address; by default that of the issuer
+        :param tls: for an https issuer
         :raises ValueError: the host is not a loopback address, or the issuer has another port
         """
-        server = loopback_server(self.app, self.issuer, port=port, host=host)
-        try:
+        with contextlib.ExitStack() as stack:
+            server, *of_aliases = self._servers(stack, port=port, host=host, tls=tls)
+            for each in of_aliases:
+                stack.enter_context(running(each))
             server.serve_forever()
-        finally:
-            server.server_close()
 
     @contextlib.contextmanager
-    def running(self, port: int | None = None, *, host: str | None = None) -> Iterator[str]:
+    def running(
+        self, port: int | None = None, *, host: str | None = None, tls: ServerTLS | None = None
+    ) -> Iterator[str]:
         """Serve on this machine during a ``with`` block, which gets the issuer."""
-        server = loopback_server(self.app, self.issuer, port=port, host=host)
-        with running(server):
+        with contextlib.ExitStack() as stack:
+            for server in self._servers(stack, port=port, host=host, tls=tls):
+                stack.enter_context(running(server))
             yield self.issuer
+
+    def _servers(
+        self,
+        stack: contextlib.ExitStack,
+        *,
+        port: int | None,
+        host: str | None,
+        tls: ServerTLS | None,
+    ) -> list[BaseWSGIServer]:
+        """The server of the issuer, and that of the aliases if they have one of their own.
+
+        The first asks for certificates only if there are no aliases (RFC 8705 section 5).
+        """
+        bases = [self.issuer] if self._state.mtls is None else [self.issuer, self._state.mtls]
+        servers = []
+        for base in bases:
+            context = None
+            if tls is not None:
+                context = tls.context(asks=base == bases[-1], trusted=self._trusted)
+            wanted = port if base == self.issuer else None
+            server = loopback_server(self.app, base, port=wanted, host=host, context=context)
+            stack.callback(server.server_close)
+            servers.append(server)
+        return servers

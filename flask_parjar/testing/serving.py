@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import ssl
+import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_address
@@ -15,13 +17,21 @@ from requests.adapters import BaseAdapter
 from requests.structures import CaseInsensitiveDict
 from urllib3 import HTTPConnectionPool, HTTPResponse
 from werkzeug.datastructures import Headers
-from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
+from werkzeug.serving import (
+    BaseWSGIServer,
+    ThreadedWSGIServer,
+    WSGIRequestHandler,
+    make_server,
+)
 from werkzeug.test import EnvironBuilder, run_wsgi_app
 
 from ..provider.adapters import BoundedConnection
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
+
+
+_HANDSHAKE_SECONDS = 10
 
 
 class WSGIAdapter(BaseAdapter):
@@ -99,7 +109,9 @@ def _make_response(
     return response
 
 
-def wsgi_pool(app: WSGIApplication, origin: str) -> HTTPConnectionPool:
+def wsgi_pool(
+    app: WSGIApplication, origin: str, *, certificate: Callable[[], str] | None = None
+) -> HTTPConnectionPool:
     """Make a pool of connections into a WSGI app, for `Http.mount`.
 
     Only the socket is made up. What writes a request to it, and reads the answer from it, is the
@@ -107,6 +119,7 @@ def wsgi_pool(app: WSGIApplication, origin: str) -> HTTPConnectionPool:
 
     :param app: the app that answers; it is given the URL as it was called, host and all.
     :param origin: such as ``https://op.example``.
+    :param certificate: gives the client certificate, as PEM, that the TLS connection would present.
     """
     parts = urlsplit(origin)
     default_port = {"https": 443, "http": 80}[parts.scheme]
@@ -114,7 +127,12 @@ def wsgi_pool(app: WSGIApplication, origin: str) -> HTTPConnectionPool:
     class Connection(_WSGIConnection):
         pass
 
-    Connection.app, Connection.origin = staticmethod(app), origin
+    def called(environ: Any, start_response: Any) -> Iterable[bytes]:
+        if certificate is not None:
+            environ["SSL_CLIENT_CERT"] = certificate()
+        return app(environ, start_response)
+
+    Connection.app, Connection.origin = staticmethod(called), origin
     Connection.default_port = default_port  # else the Host header would name the port
     pool: Any = HTTPConnectionPool(str(parts.hostname), parts.port or default_port)
     pool.ConnectionCls = Connection
@@ -265,11 +283,17 @@ class _Answer(io.RawIOBase):
 
 
 def loopback_server(
-    app: WSGIApplication, issuer: str, *, port: int | None, host: str | None
+    app: WSGIApplication,
+    issuer: str,
+    *,
+    port: int | None,
+    host: str | None,
+    context: ssl.SSLContext | None = None,
 ) -> BaseWSGIServer:
     """A server on a loopback address, bound and not yet serving. It prints a warning.
 
     :param issuer: has the host and the port
+    :param context: TLS settings, for https
     :param port: that of the issuer, or None
     :param host: another loopback address to bind to
     :raises ValueError: the host can be reached from elsewhere, or the issuer names another port
@@ -279,13 +303,19 @@ def loopback_server(
     for name in (own_host, host or own_host):
         if not _is_loopback(name):
             raise ValueError(f"{name!r} is not this machine: anyone could sign in as anyone")
-    if own_port is None or parts.scheme != "http":
-        raise ValueError(f"only http with a port can be served, not {issuer}")
+    if own_port is None or parts.scheme != ("http" if context is None else "https"):
+        raise ValueError(
+            f"only http with a port can be served, or https with a port and tls=, not {issuer}"
+        )
     if port not in (None, own_port):
         raise ValueError(f"the issuer {issuer} names port {own_port}, not {port}")
-    server = make_server(
-        host or own_host, own_port, app, threaded=True, request_handler=_QuietHandler
-    )
+    if context is None:
+        server = make_server(
+            host or own_host, own_port, app, threaded=True, request_handler=_QuietHandler
+        )
+    else:
+        server = _TLSServer(host or own_host, own_port, app, _TLSHandler)
+        server.ssl_context = context
     print(f" * OpenID provider for DEVELOPMENT ONLY, without passwords: {issuer}", flush=True)
     return server
 
@@ -308,6 +338,34 @@ class _QuietHandler(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         self.log("info", '"%s %s" %s', self.command, self.path.partition("?")[0], code)
+
+
+class _TLSServer(ThreadedWSGIServer):
+    """Serves https. The handshake is in the thread of its connection, so that none waits."""
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing of a handshake that failed, or of a client that is gone."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
+
+
+class _TLSHandler(_QuietHandler):
+    """One connection of a `_TLSServer`."""
+
+    def setup(self) -> None:
+        """Make the TLS handshake.
+
+        :raises ssl.SSLError: it failed
+        """
+        context: Any = self.server.ssl_context
+        self.request.settimeout(_HANDSHAKE_SECONDS)
+        self.request = context.wrap_socket(self.request, server_side=True)
+        super().setup()
+
+    def finish(self) -> None:
+        """Close the connection: the server knows the socket below it alone."""
+        super().finish()
+        self.request.close()
 
 
 def _is_loopback(host: str) -> bool:

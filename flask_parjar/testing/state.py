@@ -27,6 +27,7 @@ class Call:
     :param endpoint: ``discovery``, ``jwks``, ``pushed_authorization_request``, ``authorization``,
         ``token``, ``revocation``, ``userinfo``, ``end_session``; or the name of one of the
         provider's own pages; empty if the URL is none of these
+    :param certificate: the thumbprint of the client certificate of the connection
     """
 
     endpoint: str
@@ -34,6 +35,7 @@ class Call:
     form: MultiDict[str, str] = field(repr=False)
     query: MultiDict[str, str] = field(repr=False)
     headers: Headers = field(repr=False)
+    certificate: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +134,7 @@ class Grant:
     :param id: the same for all tokens of one code, so that they can be revoked together
     :param sid: identifies the person's session at the provider for this client
     :param jkt: the thumbprint of the key that tokens are bound to; None for bearer tokens
+    :param x5t: the thumbprint of the certificate that they are bound to; None if they are not
     """
 
     id: str = field(repr=False)
@@ -140,6 +143,7 @@ class Grant:
     sid: str
     scopes: tuple[str, ...]
     jkt: str | None = None
+    x5t: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,8 +313,11 @@ class ProviderState:
         people: dict[str, Person],
         now: Callable[[], float],
         http: requests.Session,
+        mtls: str | None = None,
     ) -> None:
         self.issuer = issuer
+        #: The URL below which the endpoints take client certificates; None for the issuer.
+        self.mtls = mtls
         self.metadata = metadata
         self.people = people
         self.now = now

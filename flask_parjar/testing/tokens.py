@@ -21,6 +21,7 @@ from .documents import ID_TOKEN_ALGORITHMS
 from .dpop import bound, check_token_request
 from .encryption import encrypt_for_client
 from .jws import encode
+from .mutual_tls import bound_to_certificate, check_presented
 from .state import Grant, ProviderState, fresh_secret
 
 REFRESH_TOKEN_SECONDS = 86_400
@@ -39,6 +40,7 @@ def exchange(
     resources: list[str],
     client: Client,
     jkt: str | None,
+    x5t: str | None = None,
     provider: ProviderState,
 ) -> dict[str, object]:
     """The members of the token response. A refresh token is valid until :func:`use_up`.
@@ -46,22 +48,27 @@ def exchange(
     :param form: the form of a client that authenticated
     :param resources: all values of ``resource`` in it
     :param jkt: the thumbprint of the key of the DPoP proof; None if there was none
+    :param x5t: that of the client certificate; None if there was none
     :raises OAuth2Error: the grant is not valid, or does not reach to a resource
 
     RFC 6749 sections 4.1.3 and 6, RFC 8707 section 2.2
     """
     match form.get("grant_type"):
         case "authorization_code":
+            check_presented(client, None, x5t)
             _check_key(provider.memory.codes.get(form.get("code", "")), jkt)
             grant = _redeem_code(form, client=client, provider=provider)
             _check_resources(resources, grant)
             grant = bound(grant, jkt, provider=provider)
+            grant = bound_to_certificate(grant, x5t, provider=provider)
             return _issue(grant, refreshed=False, provider=provider)
         case "refresh_token":
             grant = _redeem_refresh_token(form, client=client, provider=provider)
+            check_presented(client, grant, x5t)
             _check_key(grant, jkt)
             _check_resources(resources, grant)
             grant = bound(grant, jkt, provider=provider)
+            grant = bound_to_certificate(grant, x5t, provider=provider)
             return _issue(grant, refreshed=True, provider=provider)
         case other:
             raise refusal(

@@ -3,16 +3,29 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from . import authorization, documents, dpop, encryption, id_token, jarm, signature, tokens
+from . import (
+    authorization,
+    documents,
+    dpop,
+    encryption,
+    id_token,
+    jarm,
+    mutual_tls,
+    signature,
+    tokens,
+)
 from .table import ActiveFault, ActiveFaults, Fault, Hook
 
 __all__ = ["FAULTS", "REFRESH_FAULTS", "ActiveFault", "ActiveFaults", "Fault", "Hook"]
 
-_MODULES = (documents, authorization, tokens, dpop, signature, id_token, encryption, jarm)
+_MODULES = (
+    *(documents, authorization, tokens, dpop, mutual_tls, signature),
+    *(id_token, encryption, jarm),
+)
 
 #: Every fault of a login. Names begin with the hook: ``metadata_``, ``jwks_``, ``par_``,
 #: ``response_``, ``token_``, ``id_token_``, ``userinfo_``, ``dpop_nonce_``, ``dpop_binding_``,
-#: ``jwe_``, ``jarm_``.
+#: ``jwe_``, ``jarm_``, ``certificate_binding_``.
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {name: fault for module in _MODULES for name, fault in module.table.faults.items()}
 )
