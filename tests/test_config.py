@@ -132,8 +132,6 @@ def test_a_key_of_a_later_version_is_refused_and_not_ignored(key: str) -> None:
         ("STORE", ["memory"]),
         ("RESPONSE_MODE", "fragment.jwt"),
         ("RESPONSE_MODE", "JWT"),
-        ("CLIENT_AUTH", "tls_client_auth"),
-        ("CLIENT_AUTH", "self_signed_tls_client_auth"),
         ("ISSUER", ""),
         ("ISSUER", "op.example"),
         ("ISSUER", "ftp://op.example"),

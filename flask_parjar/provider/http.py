@@ -128,7 +128,11 @@ class Http:
             finally:
                 raw.close()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            raise self._failure(exc, received or status_before(exc)) from exc
+            failure = self._failure(exc, received or status_before(exc))
+            if presented is not None and failure.error_code == "provider_unreachable":
+                # With TLS 1.3 the alert can come too late to be read (RFC 8446 appendix E.1).
+                failure.detail += "; the server may not accept our client certificate"
+            raise failure from exc
         document, fault = _parse_document(body)
         return Answer(
             status=raw.status,

@@ -13,6 +13,7 @@ from flask_parjar.protocol.binding import (
     read_binding,
 )
 from flask_parjar.protocol.dpop import BeginDPoP
+from flask_parjar.protocol.mutual_tls import begin_certificate
 from flask_parjar.protocol.outbound import Answer, Outbound
 from flask_parjar.protocol.transaction import new_seed
 from flask_parjar.provider.nonces import Nonces
@@ -27,6 +28,7 @@ NONCES = Nonces()
 BEGINNINGS: Mapping[str, BeginBinding] = {
     "bearer": begin_bearer,
     "dpop": BeginDPoP(alg="ES256", at_par=True),
+    "certificate": begin_certificate,
 }
 
 

@@ -58,6 +58,8 @@ def test_the_names_that_a_configuration_may_use() -> None:
         "client_secret_basic",
         "client_secret_post",
         "client_secret_jwt",
+        "tls_client_auth",
+        "self_signed_tls_client_auth",
         "none",
     )
     assert RESPONSE_MODES_OF_THE_BROWSER == (

@@ -38,6 +38,7 @@ FLAGS = (
     "authorization_response_iss_parameter_supported",
     "require_pushed_authorization_requests",
     "require_signed_request_object",
+    "tls_client_certificate_bound_access_tokens",
 )
 
 
@@ -94,6 +95,8 @@ def test_only_the_required_members() -> None:
         **dict.fromkeys((*FLAGS, "claims_parameter_supported"), False),
         "request_parameter_supported": None,
         "acr_values_supported": (),
+        "mtls_endpoint_aliases": {},
+        "faulty_aliases": {},
         "ignored": (),
     }
 
@@ -106,6 +109,7 @@ def test_everything_that_is_read() -> None:
         **dict.fromkeys((*FLAGS, "claims_parameter_supported"), True),
         "request_parameter_supported": True,
         "acr_values_supported": ["a", "b"],
+        "mtls_endpoint_aliases": {"token_endpoint": f"{ISSUER}:8443/token"},
     }
     parsed = ProviderMetadata.parse(
         {**document, "foo": [{}]}, expected_issuer=ISSUER, allow_http=False
@@ -113,6 +117,7 @@ def test_everything_that_is_read() -> None:
     assert dataclasses.asdict(parsed) == {
         **document,
         **{name: ("a", "b") for name in (*LISTS, *ENCRYPTION_LISTS, "acr_values_supported")},
+        "faulty_aliases": {},
         "ignored": (),
     }
 
@@ -276,3 +281,53 @@ def test_any_document_is_read_or_has_one_error(document: dict[str, Any]) -> None
         return
     assert parsed.issuer == ISSUER
     assert all(getattr(parsed, name).startswith("https://") for name in ENDPOINTS)
+
+
+# Aliases for mutual TLS (RFC 8705 section 5).
+
+ALIASED = (
+    "token_endpoint",
+    "pushed_authorization_request_endpoint",
+    "userinfo_endpoint",
+    "revocation_endpoint",
+)
+
+
+def test_aliases_of_another_host_and_of_endpoints_that_we_do_not_call() -> None:
+    """The example of RFC 8705 section 5, with userinfo and PAR beside it."""
+    aliases = {name: f"https://mtls.other.example/{name}" for name in ALIASED}
+    unknown = {
+        "introspection_endpoint": "https://mtls.other.example/introspect",
+        "authorization_endpoint": "https://mtls.other.example/authorize",
+        "jwks_uri": 7,
+        "x": {},
+    }
+    parsed = parse(mtls_endpoint_aliases={**aliases, **unknown})
+    assert parsed.mtls_endpoint_aliases == aliases
+    assert (parsed.faulty_aliases, parsed.ignored) == ({}, ())
+
+
+@pytest.mark.parametrize("name", ALIASED)
+@pytest.mark.parametrize(
+    "url",
+    ["http://mtls.op.example/", "http://127.0.0.1/", "javascript:x", 7, [], "", "https://a@b/"],
+)
+def test_an_alias_that_cannot_be_used(name: str, url: object) -> None:
+    parsed = parse(mtls_endpoint_aliases={name: url})
+    assert (parsed.mtls_endpoint_aliases, [*parsed.faulty_aliases]) == ({}, [name])
+
+
+@pytest.mark.parametrize("aliases", [[], "x", 7, True])
+def test_aliases_that_are_no_object(aliases: object) -> None:
+    parsed = parse(mtls_endpoint_aliases=aliases)
+    assert (parsed.mtls_endpoint_aliases, [*parsed.faulty_aliases]) == ({}, [*ALIASED])
+
+
+@pytest.mark.parametrize("aliases", [None, {}, {"token_endpoint": None}])
+def test_no_aliases(aliases: object) -> None:
+    assert parse(mtls_endpoint_aliases=aliases) == parse()
+
+
+def test_an_alias_with_plain_http_where_the_configuration_allows_it() -> None:
+    aliases = {"token_endpoint": "http://mtls.op.example/token"}
+    assert parse(allow_http=True, mtls_endpoint_aliases=aliases).mtls_endpoint_aliases == aliases

@@ -21,7 +21,7 @@ import trustme
 from flask_parjar.errors import ProviderUnavailable
 from flask_parjar.protocol.outbound import Answer, Outbound
 from flask_parjar.provider import Http
-from flask_parjar.provider.adapters import ClientCertificate, tls_context, usable_for
+from flask_parjar.provider.adapters import tls_context, usable_for
 from flask_parjar.provider.http import MAX_BODY
 from tests.support.framing import ALLOWED, LAST, MALFORMED, NO_STATUS_LINES, SAID, chunked, sized
 from tests.support.raw_server import RawServer, always, answer, raw_server, read_request
@@ -465,32 +465,6 @@ def test_an_old_tls_version_is_refused(authority, ca_bundle) -> None:
     assert tls_context(ca_bundle).minimum_version == ssl.TLSVersion.TLSv1_2
     assert tls_context(ca_bundle).verify_mode == ssl.CERT_REQUIRED
     assert tls_context(ca_bundle).check_hostname
-
-
-def test_the_client_certificate_is_shown(authority, server_context, ca_bundle, tmp_path) -> None:
-    """Mutual TLS (RFC 8705): the server that asks for a certificate gets ours, and only then."""
-    issued = authority.issue_cert("client.example")
-    chain, key = tmp_path / "client.pem", tmp_path / "client.key"
-    for pem in issued.cert_chain_pems:
-        pem.write_to_path(str(chain), append=True)
-    issued.private_key_pem.write_to_path(str(key))
-    asking = _context(authority, "127.0.0.1")
-    asking.verify_mode = ssl.CERT_REQUIRED
-    authority.configure_trust(asking)
-    shown: list[Any] = []
-
-    def script(connection: Any) -> None:
-        read_request(connection)
-        shown.append(connection.getpeercert())
-        connection.sendall(answer(b"{}"))
-
-    with raw_server(script, asking) as server:
-        http = Http(timeout=5, ca_bundle=ca_bundle, tls=ClientCertificate(str(chain), str(key)))
-        assert send(http, "GET", server.url).status == 200
-        assert ("DNS", "client.example") in shown[0]["subjectAltName"]
-        without = Http(timeout=5, ca_bundle=ca_bundle)
-        assert fails(without, server.url).error_code == "provider_unreachable"
-    assert len(shown) == 1
 
 
 def test_the_trust_store_is_loaded_once_a_process(server_context, ca_bundle) -> None:
