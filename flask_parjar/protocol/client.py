@@ -127,7 +127,7 @@ class ClientConfig:
             self.response_encryption,
         )
         algs = [each.alg for each in registered if each is not None]
-        # RFC 8705 section 2.2.2. With the other method an authority vouches for the certificate.
+        # RFC 8705 section 2.2.2. With the other method an authority has issued the certificate.
         self_signed = self.client_auth == "self_signed_tls_client_auth"
         return (
             *self.signing_keys,

@@ -130,7 +130,7 @@ class Http:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
             failure = self._failure(exc, received or status_before(exc))
             if presented is not None and failure.error_code == "provider_unreachable":
-                # With TLS 1.3 the alert can come too late to be read (RFC 8446 appendix E.1).
+                # With TLS 1.3 the alert may come when our request is on its way, and be lost.
                 failure.detail += "; the server may not accept our client certificate"
             raise failure from exc
         document, fault = _parse_document(body)

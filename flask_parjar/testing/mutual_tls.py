@@ -57,7 +57,7 @@ class ServerTLS:
 
 
 class TrustedCertificates:
-    """The certificates of clients that no authority vouches for. Servers trust them at once."""
+    """The certificates of clients that no known authority issued. Servers trust them at once."""
 
     def __init__(self) -> None:
         self._pems: list[str] = []

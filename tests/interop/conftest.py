@@ -63,7 +63,7 @@ def ca_bundle(certificate_authority: trustme.CA, tmp_path_factory: pytest.TempPa
 
 @pytest.fixture(scope="session")
 def oidc_provider(certificate_authority: trustme.CA, ca_bundle: Path) -> Iterator[StartProvider]:
-    """``oidc_provider(clients=[…], https=False, features=None)`` starts one on loopback.
+    """``oidc_provider(clients=[…], https=False, features=None, mtls=None)`` starts one on loopback.
 
     All end with the test session.
     """
@@ -75,6 +75,7 @@ def oidc_provider(certificate_authority: trustme.CA, ca_bundle: Path) -> Iterato
             clients: Sequence[Mapping[str, Any]],
             https: bool = False,
             features: Mapping[str, Any] | None = None,
+            mtls: Mapping[str, Any] | None = None,
         ) -> ProviderProcess:
             certificate = certificate_authority.issue_cert("127.0.0.1", "localhost")
             pem = {
@@ -84,6 +85,7 @@ def oidc_provider(certificate_authority: trustme.CA, ca_bundle: Path) -> Iterato
             provider = ProviderProcess(
                 clients=clients,
                 features=features,
+                mtls=mtls,
                 https=pem if https else None,
                 ca_bundle=ca_bundle if https else None,
             )

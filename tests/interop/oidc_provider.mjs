@@ -7,6 +7,8 @@
 //   port      0 (the default) takes a free one
 //   issuer    default: http(s)://127.0.0.1:<port>
 //   https     {"cert": PEM text, "key": PEM text}
+//   mtls      {"authorities": PEM text, "aliases": true}, with https: certificates are asked for on a port of
+//             their own, that of mtls_endpoint_aliases; without "aliases" on that of the issuer
 //   clients   client metadata, as oidc-provider names it (the names of RFC 7591)
 //   features  oidc-provider's own names, laid over the ones below: {"jwtResponseModes": {"enabled": true}}
 //             {"dPoP": {"enabled": true, "requireNonce": true}} makes it want nonces in DPoP proofs
@@ -19,7 +21,7 @@
 // were sent; DELETE /__calls forgets it.
 // PUT /__access_tokens {"seconds": 60} or {"until": seconds since 1970} says how long they hold from now on.
 
-import { generateKeyPairSync, randomBytes } from 'node:crypto';
+import { X509Certificate, createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import * as http from 'node:http';
 import * as https from 'node:https';
@@ -31,6 +33,7 @@ import MemoryAdapter from 'oidc-provider/lib/adapters/memory_adapter.js';
 const HOST = '127.0.0.1';
 const SIGNING_ALGORITHMS = ['RS256', 'PS256', 'ES256', 'EdDSA', 'Ed25519'];
 const ENCRYPTION_ALGORITHMS = ['RSA-OAEP', 'RSA-OAEP-256', 'ECDH-ES', 'ECDH-ES+A128KW', 'ECDH-ES+A256KW'];
+const AUTH_METHODS = ['client_secret_basic', 'client_secret_jwt', 'client_secret_post', 'private_key_jwt', 'none'];
 const ENDPOINTS = {
   '/.well-known/openid-configuration': 'discovery',
   '/jwks': 'jwks',
@@ -92,6 +95,34 @@ function mergedFeatures(features = {}) {
   return merged;
 }
 
+// The certificate of the TLS connection itself: no proxy stands before this server.
+function certificateOf(request) {
+  const { raw } = request.socket.getPeerCertificate?.() ?? {};
+  return raw && new X509Certificate(raw);
+}
+
+// RFC 4514 begins with the last part of a name, and Node writes one part on a line, the first one first.
+function subjectOf(certificate) {
+  return certificate.subject.split('\n').reverse().join(',');
+}
+
+function withMutualTLS(features) {
+  return {
+    ...features,
+    mTLS: {
+      enabled: true,
+      certificateBoundAccessTokens: true,
+      selfSignedTlsClientAuth: true,
+      tlsClientAuth: true,
+      getCertificate: ({ req }) => certificateOf(req),
+      certificateAuthorized: ({ req }) => req.socket.authorized,
+      certificateSubjectMatches: ({ req }, property, expected) => (
+        property === 'tls_client_auth_subject_dn' && subjectOf(certificateOf(req)) === expected
+      ),
+    },
+  };
+}
+
 function findAccount(_ctx, login) {
   const name = login.charAt(0).toUpperCase() + login.slice(1);
   return {
@@ -100,6 +131,10 @@ function findAccount(_ctx, login) {
       sub: login, name, preferred_username: login, email: `${login}@example.com`, email_verified: true,
     }),
   };
+}
+
+function thumbprintOf(certificate) {
+  return certificate ? createHash('sha256').update(certificate.raw).digest('base64url') : null;
 }
 
 // What arrived. The body is copied while the provider reads it, and split without the provider's parser,
@@ -119,6 +154,7 @@ class Record {
       form: [],
       authorization: request.headers.authorization?.split(' ')[0].toLowerCase() ?? null,
       headers: { ...request.headers, authorization: undefined },
+      certificate: thumbprintOf(certificateOf(request)),
       status: null,
       error: null,
     };
@@ -162,6 +198,7 @@ class Record {
       form: [],
       authorization: null,
       headers: {},
+      certificate: null,
       status: error ? null : 200,
       error: error && { error: error.error ?? error.message, description: null, detail: null },
     });
@@ -200,22 +237,43 @@ function listener(request, response) {
   }
 }
 
-const server = configuration.https
-  ? https.createServer(configuration.https, listener)
-  : http.createServer(listener);
-await new Promise((resolve, reject) => {
-  server.once('error', reject);
-  server.listen(configuration.port ?? 0, HOST, resolve);
-});
+async function listen(server, at) {
+  await new Promise((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(at, HOST, resolve);
+  });
+  return server.address().port;
+}
 
-const { port } = server.address();
+const { mtls } = configuration;
+const plain = configuration.https;
+const asking = mtls && {
+  ...plain, requestCert: true, rejectUnauthorized: false, ca: mtls.authorities,
+};
+const server = plain
+  ? https.createServer(mtls && !mtls.aliases ? asking : plain, listener)
+  : http.createServer(listener);
+const port = await listen(server, configuration.port ?? 0);
+const discovery = {};
+if (mtls?.aliases) {
+  const base = `https://${HOST}:${await listen(https.createServer(asking, listener), 0)}`;
+  discovery.mtls_endpoint_aliases = {
+    token_endpoint: `${base}/token`,
+    revocation_endpoint: `${base}/token/revocation`,
+    introspection_endpoint: `${base}/token/introspection`,
+    pushed_authorization_request_endpoint: `${base}/request`,
+    userinfo_endpoint: `${base}/me`,
+  };
+}
 const issuer = configuration.issuer ?? `${configuration.https ? 'https' : 'http'}://${HOST}:${port}`;
 const kept = new Map();
 const provider = new Provider(issuer, {
   // Its own adapter forgets whatever lies beneath a thousand newer things.
   adapter: (model) => new MemoryAdapter(model, kept),
   clients: configuration.clients ?? [],
-  features: mergedFeatures(configuration.features),
+  features: mtls ? withMutualTLS(mergedFeatures(configuration.features)) : mergedFeatures(configuration.features),
+  discovery,
+  ...(mtls && { clientAuthMethods: [...AUTH_METHODS, 'tls_client_auth', 'self_signed_tls_client_auth'] }),
   jwks: newKeys(configuration.features),
   scopes: ['openid', 'offline_access', 'reports:read'],
   claims: { profile: ['name', 'preferred_username'], email: ['email', 'email_verified'] },

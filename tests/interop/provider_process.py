@@ -48,7 +48,8 @@ class Call:
     """One request that reached an endpoint of the provider, or a logout token that it sent.
 
     ``query`` and ``form`` are pairs in order of arrival, duplicates included; ``authorization`` is
-    the scheme of that header in lower case; ``error`` is the provider's reason where it refused.
+    the scheme of that header in lower case; ``certificate`` is the thumbprint of that of the TLS
+    connection; ``error`` is the provider's reason where it refused.
     """
 
     endpoint: str
@@ -58,6 +59,7 @@ class Call:
     form: list[tuple[str, str]]
     authorization: str | None
     headers: dict[str, str]
+    certificate: str | None
     status: int | None
     error: dict[str, str | None] | None
 
@@ -79,6 +81,7 @@ class ProviderProcess(ChildProcess):
     :param clients: client metadata in the names of RFC 7591.
     :param features: laid over the features of ``oidc_provider.mjs``.
     :param https: PEM texts, ``{"cert": …, "key": …}``.
+    :param mtls: as ``oidc_provider.mjs`` has it.
     :param ca_bundle: what a client must trust to reach it by https.
     """
 
@@ -88,6 +91,7 @@ class ProviderProcess(ChildProcess):
         clients: Sequence[Mapping[str, Any]],
         features: Mapping[str, Any] | None = None,
         https: Mapping[str, str] | None = None,
+        mtls: Mapping[str, Any] | None = None,
         ca_bundle: Path | None = None,
     ) -> None:
         self.ca_bundle = ca_bundle
@@ -103,6 +107,7 @@ class ProviderProcess(ChildProcess):
             "clients": list(clients),
             "features": dict(features or {}),
             "https": dict(https) if https else None,
+            "mtls": dict(mtls) if mtls else None,
         }
         self.issuer: str = self._configure(configuration)["issuer"]
 

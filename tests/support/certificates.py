@@ -71,7 +71,7 @@ def make_pair(
     subject = x509.Name(
         [
             x509.NameAttribute(NameOID.COMMON_NAME, name),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Tests, and more"),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Tests"),
         ]
     )
     now = datetime.datetime.now(datetime.timezone.utc)
