@@ -181,6 +181,18 @@ FAULTS: dict[str, dict[str, Row]] = {
         "token_dpop_proof_refused": Row("dpop_refused", 502, "DPT"),
         "token_dpop_unasked": Row("token_type", 502, "DPT"),
     },
+    "Mutual TLS": {
+        "certificate_binding_foreign": Row("userinfo_refused", 502, "DPTJU"),
+        "metadata_mtls_alias_http": Row("mtls_alias_unusable", 502, "D"),
+        "metadata_mtls_alias_not_a_string": Row("mtls_alias_unusable", 502, "D"),
+        "metadata_mtls_alias_of_another_endpoint": Row("exchange_refused", 502, "DPP"),
+        "metadata_mtls_aliases_missing": Row("client_refused", 502, "DP"),
+        "metadata_mtls_aliases_not_an_object": Row("mtls_alias_unusable", 502, "D"),
+        "metadata_mtls_aliases_unknown": Row(None, 302, "DPTJU"),
+        "metadata_mtls_bound_false": Row("bound_tokens_unsupported", 502, "D"),
+        "metadata_mtls_bound_missing": Row("bound_tokens_unsupported", 502, "D"),
+        "metadata_mtls_bound_not_a_flag": Row("metadata", 502, "D"),
+    },
     "The provider's keys": {
         "jwks_500": Row("provider_failed", 502, "DPTJ"),
         "jwks_alg_other": Row("token_key", 502, "DPTJJ"),

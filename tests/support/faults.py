@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from flask import Flask
 from joserfc.jwk import ECKey
@@ -11,6 +13,7 @@ from werkzeug.test import TestResponse
 
 from flask_parjar import LoginOptions, ParJar
 from flask_parjar.testing import DevProvider, Stopped
+from tests.support.certificates import PairFiles, make_pair
 from tests.support.site import SCOPES, Visitor, make_site
 
 #: The ID-token faults that only a request for them can meet.
@@ -22,6 +25,14 @@ ENCRYPTED: dict[str, object] = {
     "PARJAR_ENCRYPTION_KEY": ECKey.generate_key("P-256").as_dict(private=True),
     "PARJAR_ID_TOKEN_ENCRYPTION": "ECDH-ES+A256KW A256CBC-HS512",
     "PARJAR_USERINFO_ENCRYPTION": "ECDH-ES A256GCM",
+    "PARJAR_USERINFO": True,
+}
+
+
+#: A site whose certificate authenticates it, and binds its tokens.
+MUTUAL_TLS: dict[str, object] = {
+    "PARJAR_CLIENT_AUTH": "self_signed_tls_client_auth",
+    "PARJAR_BOUND_TOKENS": True,
     "PARJAR_USERINFO": True,
 }
 
@@ -61,7 +72,20 @@ def attempt(fault: str) -> Outcome:
         config["PARJAR_RESPONSE_MODE"] = "jwt"
     if fault.startswith(("jwe_response", "metadata_jarm_encryption")):
         config["PARJAR_RESPONSE_ENCRYPTION"] = "ECDH-ES+A256KW A256GCM"
-    provider = DevProvider("https://op.example")
+    if is_of_mutual_tls(fault):
+        with TemporaryDirectory() as folder:
+            files = PairFiles(Path(folder), make_pair())
+            return _attempt(fault, {**config, **MUTUAL_TLS, **files.config})
+    return _attempt(fault, config)
+
+
+def is_of_mutual_tls(fault: str) -> bool:
+    return "_mtls_" in fault or fault.startswith("certificate")
+
+
+def _attempt(fault: str, config: dict[str, object]) -> Outcome:
+    mtls = "https://mtls.op.example" if is_of_mutual_tls(fault) else None
+    provider = DevProvider("https://op.example", mtls=mtls)
     provider.dpop_nonces = fault.startswith("dpop_nonce")
     app = make_site(provider, prepare=_exacting_login, **config)
     more = any(claim in fault for claim in ASKS_FOR_MORE)
