@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from flask import Flask
+from flask import Flask, Response, request
 
-from flask_parjar.testing import DevProvider
-from tests.support.after_login import age, token_site, token_views
+from flask_parjar import ParJar, signals
+from flask_parjar.testing import DevProvider, ServerTLS
+from tests.support.after_login import age, renewals, token_site, token_views, use_sockets
 from tests.support.certificates import PairFiles, make_pair
 from tests.support.headers import FROM_HERE
+from tests.support.ports import find_free_port
 from tests.support.site import Visitor
 
 ISSUER, ALIASES = "https://op.example", "https://mtls.op.example"
@@ -62,3 +67,239 @@ def test_from_the_login_to_the_logout(files: PairFiles, way: str, aliases: str |
     for name in found.keys() - set(WITH_CERTIFICATE):
         assert found[name] == {None}, name
     assert {"discovery", "jwks", "authorization"} <= found.keys()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_form_names_the_client_and_has_no_secret(files: PairFiles, way: str) -> None:
+    provider = DevProvider(ISSUER)
+    Visitor(mtls_site(provider, files, **WAYS[way]), provider).log_in()
+    (token,) = [call for call in provider.calls if call.endpoint == "token"]
+    assert token.form["client_id"] == "flask-parjar"
+    assert ("client_assertion" in token.form) is (way == "private_key_jwt")
+    assert "Authorization" not in token.headers
+
+
+def test_a_certificate_that_only_protects_connections_uses_no_aliases(files: PairFiles) -> None:
+    provider = DevProvider(ISSUER)
+    provider.metadata["mtls_endpoint_aliases"] = {"token_endpoint": "http://not.used.example/"}
+    del provider.metadata["tls_client_certificate_bound_access_tokens"]
+    visitor = Visitor(mtls_site(provider, files), provider)
+    assert visitor.log_in().location == "/"
+    found = seen(provider)
+    assert {name: found[name] for name in (PUSH, "token", "userinfo")} == dict.fromkeys(
+        (PUSH, "token", "userinfo"), {files.pair.thumbprint}
+    )
+    assert found["discovery"] == found["jwks"] == {None}
+
+
+def test_without_a_certificate_none_is_presented() -> None:
+    provider = DevProvider(ISSUER)
+    visitor = Visitor(token_site(provider, "memory", PARJAR_USERINFO=True), provider)
+    assert visitor.log_in().location == "/"
+    assert {call.certificate for call in provider.calls} == {None}
+
+
+# What is published.
+
+
+def certificates_of(app: Flask) -> list[str]:
+    keys = app.test_client().get("/.well-known/jwks.json").json["keys"]
+    return [jwk["x5t#S256"] for jwk in keys if "x5c" in jwk]
+
+
+def test_a_self_signed_certificate_is_published(files: PairFiles) -> None:
+    provider = DevProvider(ISSUER)
+    app = mtls_site(provider, files, **WAYS["self_signed_tls_client_auth"])
+    first = files.pair.thumbprint
+    assert certificates_of(app) == [first]
+    files.write(make_pair())
+    assert certificates_of(app) == [files.pair.thumbprint, first]
+
+
+@pytest.mark.parametrize("way", ["tls_client_auth", "private_key_jwt"])
+def test_other_certificates_are_not_published(files: PairFiles, way: str) -> None:
+    assert certificates_of(mtls_site(DevProvider(ISSUER), files, **WAYS[way])) == []
+
+
+# A renewal.
+
+
+def test_tokens_are_bound_to_the_certificate_that_is_current_at_a_refresh(
+    files: PairFiles,
+) -> None:
+    provider = DevProvider(ISSUER)
+    visitor = Visitor(mtls_site(provider, files, **WAYS["both"]), provider)
+    visitor.log_in()
+    files.write(make_pair())
+    age(visitor, left=-1)
+    token = visitor.get("/token").text
+    grant = provider._state.memory.access_tokens.get(token)
+    assert grant is not None and grant.x5t == files.pair.thumbprint
+    assert provider.calls[-1].certificate == files.pair.thumbprint
+    assert visitor.get("/kept").json["binding"]["thumbprint"] == files.pair.thumbprint
+
+
+def test_a_renewal_within_a_login_loses_no_login(files: PairFiles) -> None:
+    """Userinfo sees the certificate that the access token is bound to, and the next login not."""
+    provider = DevProvider(ISSUER)
+    app = mtls_site(provider, files, **WAYS["both"])
+    first = files.pair
+
+    def renew(sender: object, *, endpoint: str, **more: Any) -> None:
+        if endpoint == "token" and files.pair == first:
+            files.write(make_pair())
+
+    with signals.provider_called.connected_to(renew, app):
+        assert Visitor(app, provider).log_in().location == "/"
+    assert seen(provider)["userinfo"] == {first.thumbprint}
+    provider.calls.clear()
+    Visitor(app, provider).log_in()
+    assert seen(provider)["userinfo"] == {files.pair.thumbprint}
+
+
+# By sockets.
+
+ROOT = make_pair("root", authority=True)
+
+
+class Served(NamedTuple):
+    provider: DevProvider
+    tls: ServerTLS
+    ca_bundle: str
+
+    def running(self) -> AbstractContextManager[str]:
+        return self.provider.running(tls=self.tls)
+
+
+def served(folder: Path, *, aliases: bool = False) -> Served:
+    """A provider that is served over https, and what a site trusts to reach it."""
+    pair = make_pair("server", issuer=ROOT, host="127.0.0.1")
+    (folder / "root.pem").write_text(ROOT.pem)
+    (folder / "server.pem").write_text(pair.pem)
+    (folder / "server.key").write_text(pair.key_pem)
+    issuer, mtls = (f"https://127.0.0.1:{find_free_port()}" for _ in "12")
+    tls = ServerTLS(
+        certificate=folder / "server.pem",
+        key=folder / "server.key",
+        client_authorities=folder / "root.pem",
+    )
+    provider = DevProvider(issuer, mtls=mtls if aliases else None)
+    return Served(provider, tls, str(folder / "root.pem"))
+
+
+def api_views(app: Flask, parjar: ParJar) -> None:
+    token_views(app, parjar)
+
+    @app.get("/call")
+    def call() -> Response:
+        base_url = request.args["api"]
+        url = request.args.get("url", "userinfo")
+        answered = parjar.api(base_url).get(url)
+        return Response(answered.content, answered.status_code, mimetype="application/json")
+
+
+def socket_site(served: Served, files: PairFiles, **config: Any) -> Flask:
+    given = {"PARJAR_CA_BUNDLE": served.ca_bundle, "PARJAR_HTTP_TIMEOUT": 20, "prepare": api_views}
+    app = mtls_site(served.provider, files, **{**given, **config})
+    use_sockets(app)
+    return app
+
+
+@pytest.mark.parametrize("aliases", [False, True])
+@pytest.mark.parametrize("way", WAYS)
+def test_whole_logins_by_real_tls_sockets(tmp_path: Path, way: str, aliases: bool) -> None:
+    there = served(tmp_path, aliases=aliases)
+    issued = {"issuer": ROOT} if "tls_client_auth" == WAYS[way].get("PARJAR_CLIENT_AUTH") else {}
+    files = PairFiles(tmp_path, make_pair(**issued))
+    visitor = Visitor(socket_site(there, files, **WAYS[way]), there.provider)
+    api = there.provider._state.mtls or there.provider.issuer
+    with there.running():
+        assert visitor.log_in().location == "/"
+        age(visitor, left=-1)
+        assert visitor.get(f"/call?api={api}").json["sub"] == "ada"
+        assert visitor.post("/logout", headers=FROM_HERE).status_code == 302
+    bound = "PARJAR_BOUND_TOKENS" in WAYS[way]
+    called = there.provider.calls
+    (by_app,) = [call for call in called if call.headers.get("User-Agent", "")[:6] == "python"]
+    assert by_app.certificate == (files.pair.thumbprint if bound else None)
+    for call in called:
+        if call is not by_app and call.endpoint in WITH_CERTIFICATE:
+            assert call.certificate == files.pair.thumbprint
+        elif call is not by_app:
+            assert call.certificate is None
+    assert {call.endpoint for call in called} >= {*WITH_CERTIFICATE, "discovery", "jwks"}
+
+
+def test_an_api_that_does_not_accept_the_former_certificate_gets_a_renewed_token(
+    tmp_path: Path,
+) -> None:
+    """A minute after a renewal the new certificate is used for all tokens (RFC 8705 section 3)."""
+    there = served(tmp_path)
+    files = PairFiles(tmp_path, make_pair(issuer=ROOT))
+    app = socket_site(there, files, **WAYS["both"])
+    visitor = Visitor(app, there.provider)
+    with there.running():
+        visitor.log_in()
+        first = visitor.get("/token").text
+        files.write(make_pair(issuer=ROOT))
+        api = f"/call?api={there.provider.issuer}"
+        assert visitor.get(api).json["sub"] == "ada"  # with the certificate of the token
+        assert visitor.get("/token").text == first
+        pools = app.extensions["parjar"].providers["default"].http._certified
+        pools._presented = pools._presented[:1]  # as after a minute, or in another process
+        assert visitor.get(api).json["sub"] == "ada"
+        assert visitor.get("/token").text != first
+    assert renewals(there.provider) == 1
+
+
+LOGINS, THREADS, RENEWALS = 8, 4, 3
+
+
+def test_a_renewal_under_load_loses_no_login(tmp_path: Path) -> None:
+    there = served(tmp_path)
+    files = PairFiles(tmp_path, make_pair(issuer=ROOT))
+    app = socket_site(there, files, **WAYS["both"])
+    thumbprints = [files.pair.thumbprint]
+    done = threading.Semaphore(0)
+
+    def log_in(number: int) -> list[str]:
+        arrived = []
+        for _ in range(LOGINS):
+            visitor = Visitor(app, there.provider)
+            arrived.append(str(visitor.log_in().location))
+            age(visitor, left=-1)
+            arrived.append(str(visitor.get("/token").status_code))
+            done.release()
+        return arrived
+
+    def renew() -> None:
+        for _ in range(RENEWALS):
+            for _ in range(THREADS * LOGINS // (RENEWALS + 1)):
+                assert done.acquire(timeout=60)
+            pair = make_pair(issuer=ROOT)
+            thumbprints.append(pair.thumbprint)
+            files.write(pair)
+
+    with there.running(), ThreadPoolExecutor(THREADS + 1) as threads:
+        renewing = threads.submit(renew)
+        outcomes = [threads.submit(log_in, number) for number in range(THREADS)]
+        renewing.result()
+        for outcome in outcomes:
+            assert outcome.result() == ["/", "200"] * LOGINS
+    used = [call.certificate for call in there.provider.calls if call.endpoint in WITH_CERTIFICATE]
+    assert set(used) == set(thumbprints)  # each of them, and no request without one
+    assert used[-1] == thumbprints[-1]
+    assert len(used) == THREADS * LOGINS * 4
+
+
+def test_the_wrong_certificate_is_refused_before_the_browser_leaves(tmp_path: Path) -> None:
+    there = served(tmp_path)
+    files = PairFiles(tmp_path, make_pair(issuer=ROOT))
+    app = socket_site(there, files, **WAYS["tls_client_auth"])
+    files.write(make_pair("another", issuer=ROOT))
+    with there.running():
+        answered = Visitor(app, there.provider).get("/login")
+        assert (answered.status_code, "client_refused" in answered.text) == (502, True)
+        files.write(make_pair())  # of no authority that the provider knows
+        page = Visitor(app, there.provider).get("/login").text
+        assert "client_certificate_refused" in page or "provider_unreachable" in page

@@ -88,7 +88,7 @@ class Http:
         origin: str,
         pool: urllib3.HTTPConnectionPool,
         *,
-        certified: urllib3.HTTPConnectionPool | None = None,
+        certified: Callable[[ClientCertificate], urllib3.HTTPConnectionPool] | None = None,
     ) -> None:
         """Send the requests for one origin to a connection pool that the caller made.
 
@@ -96,10 +96,10 @@ class Http:
         socket is the code that runs in production.
 
         :param origin: such as ``https://op.example``.
-        :param certified: the pool for requests that present the client certificate; by default the
-            same.
+        :param certified: makes the pool of requests that present a client certificate; by default
+            it is the same.
         """
-        self._mounted[origin] = _Mounted(pool, pool if certified is None else certified)
+        self._mounted[origin] = _Mounted(pool, certified or (lambda certificate: pool))
         certified_pools = () if self._certified is None else self._certified.in_use()
         for pools in (self._plain, *(each.pools for each in certified_pools)):
             pools.routes.pop(origin, None)
@@ -186,7 +186,7 @@ class Http:
         url = outbound.url
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         pools = self._plain if presented is None else presented.pools
-        route = pools.routes.get(origin) or self._find_route(origin, pools)
+        route = pools.routes.get(origin) or self._find_route(origin, pools, presented)
         target = url[len(origin) :]
         if not target.startswith("/"):
             target = f"/{target}"
@@ -242,11 +242,12 @@ class Http:
         if self._process != os.getpid():
             self._open_pools()  # pragma: no cover - runs in forked workers only
 
-    def _find_route(self, origin: str, pools: Pools) -> Route:
+    def _find_route(self, origin: str, pools: Pools, presented: Presented | None) -> Route:
         """Find the connections to an origin, through the environment's proxy if it has one."""
         mounted = self._mounted.get(origin)
         if mounted is not None:
-            route = Route(mounted.plain if pools is self._plain else mounted.certified, False)
+            certified = presented and mounted.certified(presented.certificate)
+            route = Route(certified or mounted.plain, False)
         else:
             request = requests.PreparedRequest()
             request.url = origin
@@ -264,7 +265,7 @@ class _Mounted(NamedTuple):
     """The pools that a caller made for one origin: for requests without and with a certificate."""
 
     plain: urllib3.HTTPConnectionPool
-    certified: urllib3.HTTPConnectionPool
+    certified: Callable[[ClientCertificate], urllib3.HTTPConnectionPool]
 
 
 def _read(raw: urllib3.BaseHTTPResponse) -> bytes:

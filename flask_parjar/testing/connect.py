@@ -10,9 +10,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask
+from urllib3 import HTTPConnectionPool
 from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ..protocol.client import ClientConfig
+from ..protocol.mutual_tls import ClientCertificate
 from ..provider import Http
 from ..runtime import EXTENSION, Runtime
 from .clients import ClientMetadata
@@ -58,14 +60,12 @@ def _mount_provider(http: Http, endpoints: Flask, *, provider: ProviderState) ->
     bases = [provider.issuer, *([] if provider.mtls is None else [provider.mtls])]
     for base in bases:
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(base))
-        asks = base == bases[-1] and http.certificates
-        http.mount(
-            origin,
-            wsgi_pool(endpoints, origin),
-            certified=wsgi_pool(
-                endpoints, origin, certificate=(lambda: http.certificates[0].pem) if asks else None
-            ),
-        )
+
+        def certified(certificate: ClientCertificate, origin: str = origin) -> HTTPConnectionPool:
+            return wsgi_pool(endpoints, origin, certificate=certificate.pem)
+
+        asks = base == bases[-1]
+        http.mount(origin, wsgi_pool(endpoints, origin), certified=certified if asks else None)
 
 
 def route_values(app: Flask, endpoint: str, name: str) -> dict[str, Any]:

@@ -110,7 +110,7 @@ def _make_response(
 
 
 def wsgi_pool(
-    app: WSGIApplication, origin: str, *, certificate: Callable[[], str] | None = None
+    app: WSGIApplication, origin: str, *, certificate: str | None = None
 ) -> HTTPConnectionPool:
     """Make a pool of connections into a WSGI app, for `Http.mount`.
 
@@ -119,7 +119,7 @@ def wsgi_pool(
 
     :param app: the app that answers; it is given the URL as it was called, host and all.
     :param origin: such as ``https://op.example``.
-    :param certificate: gives the client certificate, as PEM, that the TLS connection would present.
+    :param certificate: the client certificate, as PEM, that the TLS connection would present.
     """
     parts = urlsplit(origin)
     default_port = {"https": 443, "http": 80}[parts.scheme]
@@ -129,7 +129,7 @@ def wsgi_pool(
 
     def called(environ: Any, start_response: Any) -> Iterable[bytes]:
         if certificate is not None:
-            environ["SSL_CLIENT_CERT"] = certificate()
+            environ["SSL_CLIENT_CERT"] = certificate
         return app(environ, start_response)
 
     Connection.app, Connection.origin = staticmethod(called), origin
