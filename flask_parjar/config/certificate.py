@@ -20,7 +20,10 @@ def read_client_certificate(path: str, key_path: str) -> ClientCertificate:
 
     :raises ValueError: the certificate is not valid now, or the key is that of another one.
     """
-    pems = (Path(each).read_text(encoding="utf-8") for each in (path, key_path))
+    try:
+        pems = [Path(each).read_text(encoding="utf-8") for each in (path, key_path)]
+    except OSError as exc:  # they could be read a moment ago
+        raise ValueError(f"its files cannot be read ({type(exc).__name__})") from exc
     certificate = parse_certificate(*pems)
     fault = certificate.fault_at(int(time.time()))
     if fault is not None:

@@ -221,7 +221,9 @@ def _secret_key(fields: Mapping[str, Any]) -> dict[str, SigningKey]:
 def _certificate(fields: Mapping[str, Any]) -> dict[str, ClientCertificate]:
     """The client certificate."""
     path, key_path = fields.get("client_cert"), fields.get("client_cert_key")
-    return {} if path is None else {"certificate": read_client_certificate(path, str(key_path))}
+    if path is None or key_path is None:  # not set, or at fault
+        return {}
+    return {"certificate": read_client_certificate(path, key_path)}
 
 
 def _keys_with_headers(fields: Mapping[str, Any]) -> dict[str, tuple[SigningKey, ...]]:

@@ -35,6 +35,7 @@ from flask_parjar.protocol.jwe import (
 )
 from flask_parjar.protocol.keys import parse_shared_secret
 from flask_parjar.protocol.metadata import ProviderMetadata
+from flask_parjar.protocol.mutual_tls import CertificateAuth, CertificateBinding
 from flask_parjar.protocol.profiles import OPENID_CONNECT
 from flask_parjar.protocol.request_level import REQUEST_LEVELS
 from tests.protocol.examples import (
@@ -869,3 +870,73 @@ def test_an_encryption_of_requests_that_is_not_listed(
     found = agree(client, make_metadata(**lists), OPENID_CONNECT)
     assert isinstance(found, tuple)
     assert [each.code for each in found] == ["request_encryption_unsupported"]
+
+
+# Mutual TLS (RFC 8705).
+
+ALIASES = {
+    "token_endpoint": "https://mtls.op.example/token",
+    "pushed_authorization_request_endpoint": "https://mtls.op.example/par",
+    "userinfo_endpoint": "https://mtls.op.example/userinfo",
+    "revocation_endpoint": "https://mtls.op.example/revoke",
+}
+BOUND = {"tls_client_certificate_bound_access_tokens": True}
+BY_CERTIFICATE = dataclasses.replace(CLIENT, client_auth="tls_client_auth")
+BINDING = dataclasses.replace(CLIENT, bound_tokens=True)
+
+
+def mtls_metadata(**members: Any) -> Any:
+    methods = ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
+    given = {"token_endpoint_auth_methods_supported": methods, **BOUND, **members}
+    return make_metadata(**given)
+
+
+@pytest.mark.parametrize("method", ["tls_client_auth", "self_signed_tls_client_auth"])
+def test_client_authentication_by_certificate(method: str) -> None:
+    client = dataclasses.replace(CLIENT, client_auth=method)
+    assert agreed(client, mtls_metadata()).client_auth == CertificateAuth(
+        client_id=CLIENT.client_id
+    )
+    listed = ["private_key_jwt"]
+    with disagreed("client_auth_unsupported", method, str(listed)):
+        agreed(client, mtls_metadata(token_endpoint_auth_methods_supported=listed))
+
+
+@pytest.mark.parametrize("client", [BY_CERTIFICATE, BINDING], ids=["auth", "binding"])
+def test_aliases_are_used_where_there_are_some(client: Any) -> None:
+    plain = agreed(client, mtls_metadata()).endpoints
+    assert agreed(client, mtls_metadata(mtls_endpoint_aliases={})).endpoints == plain
+    for name, field in (
+        ("token_endpoint", "token"),
+        ("pushed_authorization_request_endpoint", "push"),
+        ("userinfo_endpoint", "userinfo"),
+        ("revocation_endpoint", "revocation"),
+    ):
+        found = agreed(client, mtls_metadata(mtls_endpoint_aliases={name: ALIASES[name]})).endpoints
+        assert found == dataclasses.replace(plain, **{field: ALIASES[name]})
+
+
+def test_no_alias_is_used_if_the_provider_does_not_look_at_the_certificate() -> None:
+    faulty = {**ALIASES, "token_endpoint": 7}
+    for aliases in (ALIASES, faulty):
+        with_them = mtls_metadata(mtls_endpoint_aliases=aliases)
+        assert agreed(CLIENT, with_them) == agreed(CLIENT, mtls_metadata())
+
+
+@pytest.mark.parametrize("client", [BY_CERTIFICATE, BINDING], ids=["auth", "binding"])
+def test_an_alias_that_cannot_be_used_ends_the_login(client: Any) -> None:
+    aliases = {**ALIASES, "userinfo_endpoint": "http://mtls.op.example/userinfo"}
+    with disagreed("mtls_alias_unusable", "userinfo_endpoint"):
+        agreed(client, mtls_metadata(mtls_endpoint_aliases=aliases))
+
+
+def test_an_alias_of_the_push_endpoint_does_not_make_requests_pushed() -> None:
+    client = dataclasses.replace(BY_CERTIFICATE, request="signed")
+    assert agreed(client, mtls_metadata(mtls_endpoint_aliases=ALIASES)).endpoints.push is None
+
+
+@pytest.mark.parametrize("said", [False, None])
+def test_tokens_are_bound_to_a_certificate_if_the_provider_says_so(said: bool | None) -> None:
+    assert agreed(BINDING, mtls_metadata()).begin_binding("x") == CertificateBinding()
+    with disagreed("bound_tokens_unsupported"):
+        agreed(BINDING, mtls_metadata(tls_client_certificate_bound_access_tokens=said))
