@@ -14,7 +14,7 @@ from flask import Flask
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from flask_parjar import ConfigError, ParJar
-from flask_parjar.config import KEYS, NOT_YET, Settings, read_settings
+from flask_parjar.config import KEYS, Settings, read_settings
 from flask_parjar.testing import DevProvider
 from tests.support.site import make_site
 
@@ -106,14 +106,6 @@ def test_an_unknown_key_without_a_likeness() -> None:
     (fault,) = faults(PARJAR_XYZZY=1)
     assert named((fault,)) == ["PARJAR_XYZZY"]
     assert fault.count("PARJAR_") == 1  # and no other key is proposed
-
-
-@pytest.mark.parametrize("key", NOT_YET)
-def test_a_key_of_a_later_version_is_refused_and_not_ignored(key: str) -> None:
-    (fault,) = faults({f"PARJAR_{key}": "on"})
-    assert named((fault,)) == [f"PARJAR_{key}"] and NOT_YET[key] in fault
-    assert read({f"PARJAR_{key}": None}).providers
-    assert read({f"PARJAR_{key}": False}).providers
 
 
 @pytest.mark.parametrize(

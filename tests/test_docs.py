@@ -33,7 +33,7 @@ import flask_parjar.signals
 import flask_parjar.testing
 from flask_parjar import ConfigError, ParJar
 from flask_parjar.cli import parjar_cli
-from flask_parjar.config import KEYS, NOT_YET, Settings, read_settings
+from flask_parjar.config import KEYS, Settings, read_settings
 from flask_parjar.error_codes import CODES
 from flask_parjar.flows.session_registry import TRUSTED_FOR, TRUSTED_IN_AN_OUTAGE
 from flask_parjar.protocol.client import ClientConfig
@@ -168,16 +168,11 @@ def test_example_of_a_key_is_accepted(key: str, in_keys: Path) -> None:
     read_settings({**base, **given}, secret_key="of the tests")
 
 
-def test_keys_of_later_versions_are_listed() -> None:
-    rows = simple_table("configuration", "Key")
-    assert [row[0] for row in rows] == [f"``PARJAR_{key}``" for key in NOT_YET]
-
-
 def test_no_page_names_a_key_that_does_not_exist() -> None:
     table = " ".join(f"{code.visitor} {code.operator}" for code in CODES.values())
     named = set(re.findall(r"\bPARJAR_([A-Z_]*[A-Z])\b", EVERYTHING + table))
     assert named >= set(KEYS)
-    assert named - {*KEYS, *NOT_YET} == {"SCOPE"}  # the misspelt key that configuration shows
+    assert named - set(KEYS) == {"SCOPE"}  # the misspelt key that configuration shows
 
 
 def test_init_app_lists_every_key() -> None:

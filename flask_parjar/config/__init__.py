@@ -4,7 +4,7 @@
 other, and `settings` puts them together.
 """
 
-from .keys import KEYS, NOT_YET
+from .keys import KEYS
 from .settings import Settings, read_settings
 
-__all__ = ["KEYS", "NOT_YET", "Settings", "read_settings"]
+__all__ = ["KEYS", "Settings", "read_settings"]

@@ -81,11 +81,6 @@ KEYS: Mapping[str, Key] = {
     "CA_BUNDLE": Key(values.read_ca_bundle, per_provider=False),
 }
 
-#: Keys of planned features. They are refused, because ignoring one would leave a site weaker than
-#: its configuration says.
-NOT_YET: Mapping[str, str] = {
-}
-
 #: Keys of versions before the first release, and the request level that stands in their place.
 REQUEST_LEVEL_OF_FORMER_KEY = {
     "INSECURE_UNSIGNED_REQUEST": "pushed",

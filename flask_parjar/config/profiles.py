@@ -81,14 +81,17 @@ _SECURITY = (
     Rule(
         "5.3.3.1 (1)",
         "DPOP",
-        _unless(lambda client: client.dpop, "write True: tokens must be bound to a key"),
+        _unless(
+            lambda client: client.dpop or client.bound_tokens,
+            "write True, or BOUND_TOKENS with a CLIENT_CERT: tokens must be bound to a key",
+        ),
     ),
     Rule(
         "5.3.3.1 (2)",
         "CLIENT_AUTH",
         _unless(
             lambda client: client.client_auth in _CLIENT_AUTHS,
-            "write private_key_jwt, with a SIGNING_KEY or an ASSERTION_KEY",
+            "write private_key_jwt, tls_client_auth or self_signed_tls_client_auth",
         ),
     ),
     Rule(
@@ -96,7 +99,7 @@ _SECURITY = (
         "CLIENT_SECRET",
         _unless(
             lambda client: client.client_secret is None,
-            "leave it out: the client authenticates with a key (private_key_jwt)",
+            "leave it out: the client authenticates with a key or a certificate",
         ),
     ),
     Rule(

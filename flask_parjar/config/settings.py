@@ -24,7 +24,7 @@ from .faults import (
     faults_of_secret_keys,
     faults_of_uses,
 )
-from .keys import FIELD_OF_KEY, KEYS, MAY_BE_SECRET, NOT_YET, REQUEST_LEVEL_OF_FORMER_KEY
+from .keys import FIELD_OF_KEY, KEYS, MAY_BE_SECRET, REQUEST_LEVEL_OF_FORMER_KEY
 from .profiles import faults_of_profile
 from .warnings import insecure_choices
 
@@ -102,10 +102,7 @@ def _parse_keys(given: Mapping[str, Any], label: _Label, faults: list[str]) -> d
     """
     values: dict[str, Any] = {}
     for name, value in given.items():
-        if name in NOT_YET:
-            if value is not False:
-                faults.append(f"{label(name)}: this version has no {NOT_YET[name]}; remove the key")
-        elif name not in KEYS:
+        if name not in KEYS:
             faults.append(f"{label(name)} is not a key of Flask-ParJar{_hint(name, label)}")
         else:
             try:
@@ -124,7 +121,7 @@ def _hint(name: str, label: _Label) -> str:
             f"{REQUEST_LEVEL_OF_FORMER_KEY[name]!r}, or 'plain' for requests that are neither "
             "pushed nor signed"
         )
-    close = difflib.get_close_matches(name, [*KEYS, *NOT_YET], n=1)
+    close = difflib.get_close_matches(name, KEYS, n=1)
     return f": did you mean {label(close[0])}?" if close else ""
 
 

@@ -16,7 +16,6 @@ from ..protocol.client import ClientConfig
 from ..protocol.client_auth import with_claims
 from ..protocol.id_token import IDTokenClaims, verify_id_token, verify_renewed_id_token
 from ..protocol.jwe import EncryptionKey
-from ..protocol.key_set import KeySet
 from ..protocol.keys import PublicKey
 from ..protocol.logout import LogoutToken
 from ..protocol.metadata import ProviderMetadata
