@@ -413,6 +413,11 @@ CODES: Mapping[str, Code] = {
         _PROVIDER,
         "The token is from another issuer.",
     ),
+    "tenant_refused": Code(
+        403,
+        "Your organization is not admitted to this site.",
+        "The person's tenant is not in PARJAR_TENANTS. The log names it.",
+    ),
     "token_audience": Code(
         502,
         _PROVIDER,
@@ -647,7 +652,14 @@ CODES: Mapping[str, Code] = {
         502,
         _SITE,
         "The issuer in the provider's metadata is not exactly PARJAR_ISSUER. Compare each "
-        "character, above all the slash at the end.",
+        "character, above all the slash at the end. With PARJAR_TENANTS it must have {tenantid} in "
+        "place of common or organizations.",
+    ),
+    "metadata_issuer_template": Code(
+        502,
+        _SITE,
+        "The issuer in the provider's metadata is a template for many tenants. Set PARJAR_TENANTS "
+        "to the tenants that may log in, or PARJAR_ISSUER to the issuer of your tenant.",
     ),
     "jwks": Code(
         502,

@@ -59,7 +59,7 @@ class ParJar:
         """Read the configuration and add the routes. Nothing is fetched: the provider may be down.
 
         Reads ``SECRET_KEY``, ``SECRET_KEY_FALLBACKS`` and every ``PARJAR_`` key: ``PARJAR_ISSUER``,
-        ``PARJAR_CLIENT_ID``, ``PARJAR_CLIENT_SECRET``, ``PARJAR_CLIENT_AUTH``,
+        ``PARJAR_CLIENT_ID``, ``PARJAR_TENANTS``, ``PARJAR_CLIENT_SECRET``, ``PARJAR_CLIENT_AUTH``,
         ``PARJAR_ASSERTION_AUDIENCE``, ``PARJAR_SIGNING_KEY``, ``PARJAR_ASSERTION_KEY``,
         ``PARJAR_SIGNING_ALG``, ``PARJAR_ID_TOKEN_ALGS``, ``PARJAR_ENCRYPTION_KEY``,
         ``PARJAR_ID_TOKEN_ENCRYPTION``, ``PARJAR_USERINFO_ENCRYPTION``,

@@ -35,7 +35,9 @@ def list_sessions(subject: str | None, name: str | None, end: bool) -> None:
     try:
         chosen = runtime.providers.values() if name is None else [runtime.provider(name)]
         registrations = [
-            Registration(each.name, each.issuer, each.client.client_id) for each in chosen
+            Registration(each.name, issuer, each.client.client_id)
+            for each in chosen
+            for issuer in each.client.accepted_issuer.issuers
         ]
         found = [
             session for each in registrations for session in runtime.sessions.find(each, subject)

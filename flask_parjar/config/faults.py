@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 from ..errors import ProviderUnavailable
 from ..protocol.client import SIGNED_RESPONSE_MODES, ClientConfig
+from ..protocol.issuer import OF_MANY_TENANTS, AcceptedIssuer, find_template
 from ..protocol.keys import PublicKey, is_same_key
 from ..protocol.metadata import ProviderMetadata
 from ..protocol.request_level import DEFAULT_LEVEL, REQUEST_LEVELS
@@ -65,6 +66,8 @@ def fault_of_url(key: str, values: Mapping[str, Any]) -> str | None:
         return None
     if "?" in url:
         return "an issuer has no query"
+    if "{" in url:
+        return f"write {' or '.join(OF_MANY_TENANTS)} in place of the braces, and set TENANTS"
     issuer = _METADATA_PATH.sub("", url)
     return None if issuer == url else f"this is the URL of its metadata; write the issuer: {issuer}"
 
@@ -94,6 +97,14 @@ def faults_between_keys(values: Mapping[str, Any]) -> list[tuple[str, str]]:
             (
                 "SIGNING_ALG",
                 f"is {alg}: the signing key can only " + ", ".join(signing[0].algorithms),
+            )
+        )
+    if values.get("TENANTS") and values.get("ISSUER") and find_template(values["ISSUER"]) is None:
+        faults.append(
+            (
+                "TENANTS",
+                f"needs an ISSUER with {' or '.join(OF_MANY_TENANTS)} in it; where it is that of "
+                "one tenant, leave TENANTS out",
             )
         )
     return [*faults, *_faults_of_encryption(values)]
@@ -140,7 +151,9 @@ def faults_of_metadata(values: Mapping[str, Any]) -> list[str]:
     try:
         metadata = ProviderMetadata.parse(
             values["METADATA"],
-            expected_issuer=values["ISSUER"],
+            expected_issuer=AcceptedIssuer(
+                values["ISSUER"], values.get("TENANTS", frozenset())
+            ).published,
             allow_http=values.get("INSECURE_HTTP", False),
         )
     except ProviderUnavailable as exc:

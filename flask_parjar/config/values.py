@@ -13,6 +13,7 @@ from ..protocol.algorithms import ASYMMETRIC_ALGORITHMS
 from ..protocol.authorization import check_params
 from ..protocol.client_auth import check_assertion_claims
 from ..protocol.encoding import is_number
+from ..protocol.issuer import OF_MANY_TENANTS, TENANT_ID
 from ..protocol.jwe import DecryptionKey, parse_decryption_keys
 from ..protocol.keys import (
     KEY_HEADERS,
@@ -61,6 +62,21 @@ def read_words(value: Any) -> tuple[str, ...]:
     if not isinstance(words, list | tuple) or not all(isinstance(w, str) and w for w in words):
         raise ValueError("write a list of strings, or one string with spaces between")
     return tuple(words)
+
+
+def read_tenants(value: Any) -> frozenset[str]:
+    tenants = read_words(value)
+    for tenant in tenants:
+        if tenant in (*OF_MANY_TENANTS, "consumers"):
+            raise ValueError(f"{tenant} is no tenant: write the identifiers of tenants")
+        if not TENANT_ID.fullmatch(tenant):
+            raise ValueError(
+                f"{tenant!r:.80} is not the identifier of a tenant, as it is in tid: lower-case "
+                "letters, digits and - (not the name of its domain)"
+            )
+    if not tenants:
+        raise ValueError("name the tenants that may log in, or leave the key out")
+    return frozenset(tenants)
 
 
 def read_flag(value: Any) -> bool:

@@ -29,6 +29,8 @@ from .refresh import revoke_tokens
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
+#: Errors of an ID token that is valid.
+_NOT_FOR_US = ("other_person", "tenant_refused")
 _LONGEST_WAIT = 2  # seconds of Retry-After that we wait for the one retry, with the browser waiting
 
 
@@ -149,16 +151,17 @@ def complete_login(
     try:
         id_token = provider.verify_id_token(tokens, transaction, now=clock())
     except TokenRejected as exc:
-        if exc.error_code == "other_person":  # the tokens are valid, but not for this session
+        if exc.error_code in _NOT_FOR_US:  # the tokens are valid, but not for this session
             revoke_tokens(provider, tokens, now=clock())
         raise
+    response.verify_issuer(id_token.issuer, agreement=agreement)
     userinfo = None
     if agreement.fetch_userinfo:
-        userinfo = provider.userinfo(tokens, expected_subject=id_token.subject, now=clock())
+        userinfo = provider.userinfo(tokens, id_token, now=clock())
     identity = Identity.from_claims(
         id_token,
         userinfo,
-        issuer=transaction.issuer,
+        issuer=id_token.issuer,
         provider=transaction.provider,
         scopes=tokens.scopes,
     )

@@ -70,7 +70,7 @@ def accept_logout_token(
     OpenID Connect Back-Channel Logout 1.0 sections 2.6 and 2.7.
     """
     logout_token = provider.verify_logout_token(token, now=now)
-    registration = Registration(provider.name, provider.issuer, provider.client.client_id)
+    registration = Registration(provider.name, logout_token.issuer, provider.client.client_id)
     _verify_alg(logout_token.alg, sessions.login_algs(registration))
     sessions.end_by_logout_token(registration, logout_token)
     # Remember the token last: if the store fails before, the provider may send it again.

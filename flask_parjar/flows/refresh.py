@@ -28,7 +28,7 @@ from .token_store import TokenStore
 #: what Glewlwyd answers.) After any other refusal the access token is used until it ends.
 _ENDINGS = ("invalid_grant", "HTTP 400 without a reason")
 #: Errors of an ID token with a valid signature: the renewed tokens are not those of this session.
-_OF_ANOTHER = ("token_issuer", "token_audience", "token_subject")
+_OF_ANOTHER = ("token_issuer", "token_audience", "token_subject", "tenant_refused")
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -66,6 +66,7 @@ def live_tokens(
     provider: Provider,
     token_store: TokenStore,
     *,
+    issuer: str,
     subject: str,
     clock: Callable[[], int],
     fresh: bool = False,
@@ -73,6 +74,7 @@ def live_tokens(
 ) -> tuple[TokenSet, bool]:
     """The session's tokens with an access token that can be used, renewed first if it is due.
 
+    :param issuer: the ``iss`` of the session.
     :param subject: the ``sub`` of the session.
     :param clock: gives seconds since 1970; called again after each wait.
     :param fresh: whether the access token that is stored now is of no use any more.
@@ -100,7 +102,7 @@ def live_tokens(
             tokens = _kept(token_store)
             if (found := _without_a_renewal(tokens, need)) is not None:
                 return found
-            return _renew(provider, token_store, tokens, subject, need)
+            return _renew(provider, token_store, tokens, (issuer, subject), need)
     except StoreUnavailable as exc:
         return need.met_by(tokens, otherwise=exc)
 
@@ -169,11 +171,14 @@ def _renew(
     provider: Provider,
     token_store: TokenStore,
     tokens: TokenSet,
-    subject: str,
+    account: tuple[str, str],
     need: _Need,
 ) -> tuple[TokenSet, bool]:
-    """Renew the tokens; the caller holds the lock."""
-    clock = need.clock
+    """Renew the tokens; the caller holds the lock.
+
+    :param account: the ``iss`` and the ``sub`` of the session.
+    """
+    clock, (issuer, subject) = need.clock, account
     try:
         renewal = provider.refresh(tokens, now=clock())
     except ProviderRefused as exc:
@@ -187,7 +192,9 @@ def _renew(
         log.warning("tokens not renewed: %s: %s", exc.error_code, exc.detail)
         return need.met_by(tokens, otherwise=exc)
     try:
-        renewed = provider.verify_renewal(renewal, original=tokens, subject=subject, now=clock())
+        renewed = provider.verify_renewal(
+            renewal, original=tokens, issuer=issuer, subject=subject, now=clock()
+        )
     except ParJarError as exc:  # also if the provider's documents can no longer be used
         if exc.error_code in _OF_ANOTHER:
             revoke_tokens(provider, renewal.tokens, now=clock())  # first: the store may be away

@@ -21,6 +21,7 @@ from .client_auth import (
     SecretInHeader,
 )
 from .dpop import DPOP_ALGORITHMS, BeginDPoP
+from .issuer import AcceptedIssuer
 from .jwe import (
     CONTENT_ALGORITHMS,
     DEFAULT_ENC,
@@ -72,6 +73,7 @@ class RequestSigning:
 class Agreement:
     """What this client and a provider use with each other.
 
+    :param tenants: those that may log in, where the issuer is a template; else empty.
     :param request_signing: None if requests are not signed.
     :param request_encryption: None if request objects are not encrypted.
     :param client_auth: authenticates the client at each endpoint.
@@ -111,6 +113,12 @@ class Agreement:
     trusted_audiences: tuple[str, ...]
     fetch_userinfo: bool
     clock_skew: int
+    tenants: frozenset[str] = frozenset()
+
+    @property
+    def accepted_issuer(self) -> AcceptedIssuer:
+        """Whose tokens and responses are accepted."""
+        return AcceptedIssuer(self.issuer, self.tenants)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +157,7 @@ def agree(
     fields.take(_require_pkce(metadata))
     agreement = Agreement(
         issuer=client.issuer,
+        tenants=client.tenants,
         client_id=client.client_id,
         response_mode=fields.take(negotiate_response_mode(client, metadata)),
         fetch_userinfo=fields.take(negotiate_userinfo(client, metadata)),

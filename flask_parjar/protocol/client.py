@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .issuer import AcceptedIssuer
 from .jwe import DecryptionKey, Encryption, published_keys
 from .keys import PublicKey, SigningKey
 from .mutual_tls import CERTIFICATE_AUTHS, ClientCertificate
@@ -37,6 +38,7 @@ class ClientConfig:
     name: str
     issuer: str
     client_id: str
+    tenants: frozenset[str] = frozenset()
     client_secret: str | None = field(default=None, repr=False)
     client_auth: str | None = None
     profile: str | None = None
@@ -79,6 +81,11 @@ class ClientConfig:
     trusted_audiences: tuple[str, ...] = ()
     clock_skew: int = 60
     insecure_http: bool = False
+
+    @property
+    def accepted_issuer(self) -> AcceptedIssuer:
+        """Whose tokens and sessions are accepted."""
+        return AcceptedIssuer(self.issuer, self.tenants)
 
     @property
     def request_level(self) -> RequestLevel:

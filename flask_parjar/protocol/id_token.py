@@ -34,6 +34,11 @@ class IDTokenClaims:
     jws: str = field(repr=False)
 
     @property
+    def issuer(self) -> str:
+        """The ``iss``: the provider's issuer, or that of the person's tenant."""
+        return str(self.claims["iss"])
+
+    @property
     def subject(self) -> str:
         """The ``sub``: unique within the issuer."""
         return str(self.claims["sub"])
@@ -70,7 +75,7 @@ def verify_id_token(
     _verify_times(claims, now=now, skew=skew)
     _verify_nonce(claims, transaction.nonce)
     _verify_subject(claims)
-    _verify_person(claims, transaction.subjects)
+    _verify_person(claims, transaction)
     _verify_access_token_hash(claims, access_token, str(token.header["alg"]))
     _verify_freshness(claims, transaction, now=now, skew=skew)
     _verify_strength(claims, transaction)
@@ -89,6 +94,7 @@ def verify_renewed_id_token(
     *,
     opener: TokenOpener,
     original: str,
+    expected_issuer: str,
     expected_subject: str,
     access_token: str,
     now: int,
@@ -100,6 +106,7 @@ def verify_renewed_id_token(
 
     :param original: the one that was verified at the login or at the refresh before; empty if
         there was no room to store it.
+    :param expected_issuer: the ``iss`` of the session: perhaps that of the person's tenant.
     :param expected_subject: the ``sub`` of the session.
     :param now: seconds since 1970.
     :returns: the token as it came.
@@ -109,6 +116,8 @@ def verify_renewed_id_token(
     """
     token = opener.open(id_token, kind=ID_TOKEN)
     claims, before = token.claims, read_claims(original) if original else {}
+    if claims["iss"] != expected_issuer:
+        raise TokenRejected("token_issuer", f"iss={claims['iss']!r}, another than at the login")
     _verify_times(claims, now=now, skew=opener.agreement.clock_skew)
     _verify_subject(claims)
     if claims["sub"] != expected_subject:
@@ -164,10 +173,15 @@ def _verify_subject(claims: Mapping[str, Any]) -> None:
         raise TokenRejected("token_subject", "not printable ASCII")
 
 
-def _verify_person(claims: Mapping[str, Any], expected_subjects: tuple[str, ...]) -> None:
-    """``sub`` is one that was asked for (OpenID Connect Core 3.1.2.2 and 5.5.1)."""
-    if expected_subjects and claims["sub"] not in expected_subjects:
+def _verify_person(claims: Mapping[str, Any], transaction: Transaction) -> None:
+    """``sub`` is one that was asked for, of the right tenant.
+
+    OpenID Connect Core 3.1.2.2 and 5.5.1.
+    """
+    if transaction.subjects and claims["sub"] not in transaction.subjects:
         raise TokenRejected("other_person", f"sub={claims['sub']!r}")
+    if transaction.tenant_issuer not in ("", claims["iss"]):
+        raise TokenRejected("other_person", f"sub={claims['sub']!r} of {claims['iss']!r}")
 
 
 def _verify_access_token_hash(claims: Mapping[str, Any], access_token: str, alg: str) -> None:

@@ -56,6 +56,7 @@ def end_session_url(
 class LogoutToken:
     """A verified logout token: the provider ended one session, or all sessions of a person.
 
+    :param issuer: the ``iss``: the provider's issuer, or that of a tenant.
     :param alg: the algorithm that it was signed with; the caller must compare it with that of the
         ID tokens of this client.
     :param jti: its identifier; the caller must check that it was not accepted before.
@@ -64,6 +65,7 @@ class LogoutToken:
     :param sid: the provider's name for the session; None for all sessions of the subject.
     """
 
+    issuer: str
     alg: str
     jti: str
     issued_at: int
@@ -93,6 +95,7 @@ class LogoutToken:
         if jti is None:
             raise TokenRejected("token_claim", "jti is missing")
         return cls(
+            issuer=str(claims["iss"]),
             alg=str(verified.header["alg"]),
             jti=jti,
             issued_at=int(claims["iat"]),

@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import ProviderUnavailable
+from .issuer import PLACEHOLDER
 from .urls import check_endpoint, is_loopback
 
 _REQUIRED_ENDPOINTS = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -128,14 +129,17 @@ class ProviderMetadata:
         """Read a metadata document.
 
         :raises ProviderUnavailable: ``metadata_issuer`` if its ``issuer`` is not exactly the
-            expected one; ``metadata`` if a member that a login needs is missing or wrong.
+            expected one, ``metadata_issuer_template`` if it is a template; ``metadata`` if a member
+            that a login needs is missing or wrong.
 
         OpenID Connect Discovery 3 and 4.3, RFC 8414 sections 2 and 3.3.
         """
         issuer = document.get("issuer")
         if issuer != expected_issuer:
+            template = isinstance(issuer, str) and PLACEHOLDER in issuer
+            unexpected = template and PLACEHOLDER not in expected_issuer
             raise ProviderUnavailable(
-                "metadata_issuer",
+                "metadata_issuer_template" if unexpected else "metadata_issuer",
                 f"issuer: expected {expected_issuer!r}, found {str(issuer)[:200]!r}",
             )
 

@@ -27,6 +27,7 @@ class TokenKind(NamedTuple):
         the ID token (OpenID Connect Core 3.1.3.7), not for userinfo (section 5.3.2).
     :param issuer_first: whether ``iss`` is also compared before a key is looked for. A token that
         any browser can bring must not make us fetch keys if it names another issuer.
+    :param tenant_named: whether a token of a tenant must say so in ``tid``.
     """
 
     algs: Callable[[Agreement], tuple[str, ...]]
@@ -35,6 +36,7 @@ class TokenKind(NamedTuple):
     may_be_clear: bool = False
     azp: bool = True
     issuer_first: bool = False
+    tenant_named: bool = False
 
 
 def _id_token_algs(agreement: Agreement) -> tuple[str, ...]:
@@ -65,6 +67,7 @@ ID_TOKEN = TokenKind(
     algs=_id_token_algs,
     typs=(None, "jwt", "id_token+jwt"),
     decryption=_id_token_decryption,
+    tenant_named=True,
 )
 USERINFO = TokenKind(
     algs=_userinfo_algs,
@@ -116,7 +119,7 @@ class TokenOpener(NamedTuple):
             expected_algs=kind.algs(self.agreement),
             expected_typs=kind.typs,
         )
-        _verify_issuer(token.claims, self.agreement.issuer)
+        self.agreement.accepted_issuer.verify(token.claims, tenant_named=kind.tenant_named)
         _verify_audience(token.claims, self.agreement, azp_counts=kind.azp)
         return token
 
@@ -148,13 +151,6 @@ def number_claim(claims: Mapping[str, Any], name: str, *, default: float | None 
     if not is_number(number):
         raise TokenRejected("token_claim", f"{name} is missing or not a number")
     return number
-
-
-def _verify_issuer(claims: Mapping[str, Any], expected_issuer: str) -> None:
-    """``iss`` is exactly the issuer of the provider."""
-    if claims.get("iss") != expected_issuer:
-        found = str(claims.get("iss"))[:200]
-        raise TokenRejected("token_issuer", f"expected {expected_issuer!r}, found {found!r}")
 
 
 def _verify_audience(claims: Mapping[str, Any], agreement: Agreement, *, azp_counts: bool) -> None:

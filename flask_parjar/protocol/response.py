@@ -70,9 +70,13 @@ class ResponseParameters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationResponse:
-    """A code that came from the right issuer, to the browser that began the login."""
+    """A code that came from the right issuer, to the browser that began the login.
+
+    :param issuer: the ``iss`` of the response; None where it has none.
+    """
 
     code: str = field(repr=False)
+    issuer: str | None = None
 
     @classmethod
     def verify(
@@ -100,7 +104,7 @@ class AuthorizationResponse:
         issuer = values.get("iss")
         if issuer is None and agreement.iss_required:
             raise ResponseRejected("issuer_missing", f"expected iss={transaction.issuer!r}")
-        if issuer is not None and issuer != transaction.issuer:
+        if issuer is not None and not agreement.accepted_issuer.may_answer(issuer):
             raise ResponseRejected(
                 "issuer_mismatch", f"expected {transaction.issuer!r}, found {issuer[:200]!r}"
             )
@@ -109,7 +113,20 @@ class AuthorizationResponse:
         code = values.get("code", "")
         if not 0 < len(code) <= MAX_CODE_LENGTH:
             raise ResponseRejected("code_missing", f"{len(code)} characters")
-        return cls(code=code)
+        return cls(code=code, issuer=issuer)
+
+    def verify_issuer(self, id_token_issuer: str, *, agreement: Agreement) -> None:
+        """Verify that the ID token is from the issuer that the response named.
+
+        Only a provider of several tenants can differ: its response may name one of them.
+
+        :raises ResponseRejected: ``issuer_mismatch``.
+        """
+        if self.issuer in (None, id_token_issuer, agreement.accepted_issuer.published):
+            return
+        raise ResponseRejected(
+            "issuer_mismatch", f"response of {self.issuer!r}, ID token of {id_token_issuer!r}"
+        )
 
 
 # Errors that an app can act on; any other is ``provider_refused`` (RFC 6749 section 4.1.2.1; OpenID

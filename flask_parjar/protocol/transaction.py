@@ -32,6 +32,8 @@ class Transaction:
     :param acr_values: the ``acr`` of the ID token must be one of these; empty for any.
     :param present: claims that the ID token must have.
     :param subjects: the ``sub`` of the ID token must be one of these; empty for any.
+    :param tenant_issuer: the ``iss`` of the ID token must be this one, where there are tenants;
+        empty for any.
     """
 
     seed: str = field(repr=False)
@@ -49,6 +51,7 @@ class Transaction:
     acr_values: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
+    tenant_issuer: str = ""
 
     @property
     def nonce(self) -> str:

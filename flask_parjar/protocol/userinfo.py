@@ -19,15 +19,22 @@ class UserInfo:
 
 
 def verify_userinfo(
-    answer: Answer, *, opener: TokenOpener, expected_subject: str, now: int
+    answer: Answer,
+    *,
+    opener: TokenOpener,
+    expected_issuer: str,
+    expected_subject: str,
+    now: int,
 ) -> UserInfo:
     """Verify a userinfo answer: a JSON object, or a JWT with the provider's signature.
 
     The JWT may be encrypted. If that was agreed, it must be.
 
+    :param expected_issuer: the ``iss`` of the ID token.
     :param expected_subject: the ``sub`` of the ID token.
     :param now: seconds since 1970.
-    :raises TokenRejected: ``userinfo_subject``, or the code of a check of the JWT.
+    :raises TokenRejected: ``userinfo_subject``, ``token_issuer``, or the code of a check of the
+        JWT.
 
     OpenID Connect Core 5.3.2 and 5.3.4.
     """
@@ -35,6 +42,8 @@ def verify_userinfo(
     if claims is None:
         text = answer.body.decode("ascii", "replace").strip()
         claims = opener.open(text, kind=USERINFO).claims
+        if claims["iss"] != expected_issuer:
+            raise TokenRejected("token_issuer", "userinfo is of another tenant than the ID token")
         _verify_times(claims, now=now, skew=opener.agreement.clock_skew)
     elif opener.agreement.userinfo_decryption is not None:
         raise TokenRejected("token_not_encrypted", "userinfo is plain JSON")

@@ -241,10 +241,10 @@ class Provider:
             now=now,
         )
 
-    def userinfo(self, tokens: TokenSet, *, expected_subject: str, now: int) -> UserInfo:
+    def userinfo(self, tokens: TokenSet, id_token: IDTokenClaims, *, now: int) -> UserInfo:
         """Fetch the claims of the userinfo endpoint.
 
-        :param expected_subject: the ``sub`` of the ID token.
+        :param id_token: that of the login: they must be about the same person.
         :raises ProviderRefused: ``userinfo_refused``.
         :raises TokenRejected: ``userinfo_subject``, or the code of a check of a signed answer.
 
@@ -261,7 +261,11 @@ class Provider:
             raise refusal(answer, "userinfo_refused", now=now)
         return self._published.open_with(
             lambda opener: verify_userinfo(
-                answer, opener=opener, expected_subject=expected_subject, now=now
+                answer,
+                opener=opener,
+                expected_issuer=id_token.issuer,
+                expected_subject=id_token.subject,
+                now=now,
             ),
             now=now,
         )
@@ -326,11 +330,12 @@ class Provider:
         return answer
 
     def verify_renewal(
-        self, renewal: Renewal, *, original: TokenSet, subject: str, now: int
+        self, renewal: Renewal, *, original: TokenSet, issuer: str, subject: str, now: int
     ) -> TokenSet:
         """Verify the ID token of a renewal, if there is one.
 
         :param original: the tokens as they were before.
+        :param issuer: the ``iss`` of the session.
         :param subject: the ``sub`` of the session.
         :returns: the renewed tokens, with that ID token.
         :raises TokenRejected: the ID token breaks a rule.
@@ -346,6 +351,7 @@ class Provider:
                 id_token,
                 opener=opener,
                 original=original.id_token,
+                expected_issuer=issuer,
                 expected_subject=subject,
                 access_token=renewed.access_token,
                 now=now,

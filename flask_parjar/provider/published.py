@@ -122,7 +122,9 @@ class Published:
     def _fetch_metadata(self, now: int) -> tuple[_Metadata, int]:
         document, ttl = self._read_metadata(now)
         metadata = ProviderMetadata.parse(
-            document, expected_issuer=self._client.issuer, allow_http=self._client.insecure_http
+            document,
+            expected_issuer=self._client.accepted_issuer.published,
+            allow_http=self._client.insecure_http,
         )
         for reason in metadata.ignored:
             log.warning("metadata of %s counts as without %s", self._client.issuer, reason)

@@ -188,7 +188,7 @@ def authorization_answer(
     if address.state is not None:
         parameters["state"] = address.state
     if provider.metadata.get("authorization_response_iss_parameter_supported") is True:
-        parameters["iss"] = provider.issuer
+        parameters["iss"] = provider.published_issuer
     answer = AuthorizationAnswer(
         redirect_uri=address.redirect_uri,
         mode=address.mode,

@@ -148,7 +148,7 @@ def mint_logout_token(
     key = provider.keys.signing_key(alg)
     protected = {"typ": "logout+jwt", "alg": alg, "kid": key.kid, **changes}
     members: dict[str, object] = {
-        "iss": provider.issuer,
+        "iss": provider.issuer_for(sub),
         "aud": client.client_id,
         "iat": now,
         "exp": now + LOGOUT_TOKEN_SECONDS,
@@ -198,7 +198,8 @@ def logout_frames(ended: Iterable[ClientSession], *, provider: ProviderState) ->
     for joined in ended:
         uri = provider.clients[joined.client_id].frontchannel_logout_uri
         if uri is not None:
-            frames.append(with_query(uri, [("iss", provider.issuer), ("sid", joined.sid)]))
+            issuer = provider.issuer_for(joined.sub)
+            frames.append(with_query(uri, [("iss", issuer), ("sid", joined.sid)]))
     return frames
 
 

@@ -19,6 +19,7 @@ import requests
 from flask import Flask
 from werkzeug.serving import BaseWSGIServer
 
+from ..protocol.issuer import OF_MANY_TENANTS, find_template
 from ..protocol.request_level import REQUEST_LEVELS
 from .app import create_app
 from .authorization import end_all_sessions
@@ -167,6 +168,26 @@ class DevProvider:
             self.metadata["require_pushed_authorization_requests"] = False
         if not REQUEST_LEVELS[level].signed:
             self.metadata["require_signed_request_object"] = False
+
+    def serve_tenants(self, tenants: Mapping[str, str]) -> None:
+        """Be a provider of several tenants, as Microsoft Entra ID is with ``organizations``.
+
+        The ``issuer`` of the metadata becomes a template. The tokens about a person have the
+        ``tid`` of the person's tenant, and an ``iss`` that is made with it. Call it before the app
+        reads the metadata; call it again, and people change their tenants.
+
+        :param tenants: the identifier of the tenant of each person, by username
+        :raises ValueError: the issuer has no segment that is replaced, or there is no such person
+        """
+        template = find_template(self.issuer)
+        if template is None:
+            raise ValueError(f"{self.issuer!r} has not one segment {' or '.join(OF_MANY_TENANTS)}")
+        if unknown := sorted(tenants.keys() - self.people.keys()):
+            raise ValueError(f"no person is called {', '.join(unknown)}")
+        self.metadata["issuer"] = template
+        for username, tenant in tenants.items():
+            person = self.people[username]
+            self.people[username] = replace(person, claims={**person.claims, "tid": tenant})
 
     def rotate_keys(self) -> None:
         """Sign with new keys from now on. The last keys stay published, older ones do not.

@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 import requests
 from werkzeug.datastructures import Headers, MultiDict
 
+from ..protocol.issuer import PLACEHOLDER
 from .clients import Client, ClientMetadata, make_client
 from .documents import ProviderKeys, endpoint_url
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFaults
@@ -360,6 +361,18 @@ class ProviderState:
     def url(self, name: str) -> str:
         """The URL of one of the endpoints, even if a test changed it in the metadata."""
         return endpoint_url(self.issuer, name)
+
+    @property
+    def published_issuer(self) -> str:
+        """The issuer, or the template for tenants where the metadata has one."""
+        published = str(self.metadata.get("issuer"))
+        return published if PLACEHOLDER in published else self.issuer
+
+    def issuer_for(self, sub: object) -> str:
+        """The ``iss`` of tokens about a person: for tenants, that of the person's ``tid``."""
+        person = self.person(sub)
+        tenant = "" if person is None else str(person.claims.get("tid", ""))
+        return self.published_issuer.replace(PLACEHOLDER, tenant)
 
     def person(self, sub: object) -> Person | None:
         """The person with that subject identifier."""

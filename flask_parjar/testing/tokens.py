@@ -143,7 +143,7 @@ def signed_userinfo(
     key = provider.keys.signing_key(alg)
     draft = IDTokenDraft(
         header={"typ": "JWT", "alg": alg, "kid": key.kid},
-        claims={**claims, "iss": provider.issuer, "aud": client.client_id},
+        claims={**claims, "iss": provider.issuer_for(claims["sub"]), "aud": client.client_id},
         key=key,
         now=int(provider.now()),
         client=client,
@@ -275,7 +275,7 @@ def _id_token_claims(grant: Grant, *, now: int, provider: ProviderState) -> dict
     personal = person.claims_for(grant.scopes, requested=request.id_token_claims) if person else {}
     return {
         **personal,
-        "iss": provider.issuer,
+        "iss": provider.issuer_for(sign_in.sub),
         "sub": sign_in.sub,
         "sid": grant.sid,
         "aud": request.client.client_id,

@@ -122,7 +122,7 @@ def backchannel_logout(provider: str | None = None) -> ResponseReturnValue:
 def _named_by(token: LogoutToken, client: ClientConfig) -> Identity:
     """What a logout token says of the person: the subject, or only the name of the session."""
     return Identity(
-        issuer=client.issuer,
+        issuer=token.issuer,
         subject=token.subject or "",
         provider=client.name,
         claims={} if token.sid is None else {"sid": token.sid},
@@ -174,7 +174,8 @@ def frontchannel_logout(provider: str | None = None) -> ResponseReturnValue:
     record, given = browser_session.peek_session(), request.args
     is_meant = (
         record is not None
-        and given.get("iss") == record.issuer == client.issuer
+        and given.get("iss") == record.issuer
+        and client.accepted_issuer.includes(record.issuer)
         and isinstance(record.claims.get("sid"), str)
         and given.get("sid") == record.claims["sid"]
     )

@@ -284,11 +284,10 @@ def _fits(runtime: Runtime, client: ClientConfig, record: SessionRecord) -> bool
     again after its end.
     """
     began_in_shared, is_shared = record.store == "shared", runtime.store_kind == "shared"
-    return (record.issuer, record.client_id, began_in_shared) == (
-        client.issuer,
-        client.client_id,
-        is_shared,
-    )
+    return client.accepted_issuer.includes(record.issuer) and (
+        record.client_id,
+        began_in_shared,
+    ) == (client.client_id, is_shared)
 
 
 def _put_session(runtime: Runtime, new: NewSession, *, replaced: list[ReplacedSession]) -> None:

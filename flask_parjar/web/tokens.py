@@ -158,6 +158,7 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
         tokens, renewed = live_tokens(
             provider,
             _token_store(session),
+            issuer=session.issuer,
             subject=session.subject,
             clock=lambda: int(time.time()),
             fresh=fresh,

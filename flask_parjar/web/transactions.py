@@ -23,6 +23,7 @@ from ..protocol.authorization import LoginOptions, asked_claims, asked_resources
 from ..protocol.claims_parameter import demands_of
 from ..protocol.client import ClientConfig
 from ..protocol.encoding import is_number
+from ..protocol.identity import ANONYMOUS, Identity
 from ..protocol.transaction import Transaction, derive, mix, new_seed
 from ..protocol.urls import MAX_RETURN_PATH, parse_return_path
 from ..runtime import current_runtime, sealing_secrets
@@ -37,7 +38,7 @@ MAX_PAGES = MAX_RETURN_PATH
 #: The first 132 bits of what is derived for it, whether to start again, and the provider.
 _STATE = re.compile(r"([A-Za-z0-9_-]{22})([01])([A-Za-z0-9_-]{1,40})")
 _LISTS_OF_WORDS = ("scopes", "resources", "acr_values", "present", "subjects")
-_OTHER_KINDS = ("max_age", "next", "assertion_claims")
+_OTHER_KINDS = ("max_age", "next", "assertion_claims", "tenant_issuer")
 _NO_OTHERS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -80,6 +81,7 @@ class PendingLogin(NamedTuple):
     subjects: tuple[str, ...] = ()
     next: str | None = None
     assertion_claims: Mapping[str, Any] = _NO_OTHERS
+    tenant_issuer: str = ""
     others: Mapping[str, Any] = _NO_OTHERS
 
     @classmethod
@@ -100,6 +102,7 @@ class PendingLogin(NamedTuple):
             subjects=transaction.subjects,
             next=None if transaction.next == return_path(None) else transaction.next,
             assertion_claims=transaction.assertion_claims,
+            tenant_issuer=transaction.tenant_issuer,
         )
 
     @classmethod
@@ -118,6 +121,7 @@ class PendingLogin(NamedTuple):
             and is_number(asked.get("max_age", 0))
             and parse_return_path(asked.get("next", "/")) is not None
             and isinstance(asked.get("assertion_claims", {}), dict)
+            and isinstance(asked.get("tenant_issuer", ""), str)
         ):
             return None
         known = {name: tuple(asked[name]) for name in _LISTS_OF_WORDS if name in asked}
@@ -131,6 +135,7 @@ class PendingLogin(NamedTuple):
             subjects=known.get("subjects", ()),
             next=asked.get("next"),
             assertion_claims=asked.get("assertion_claims", _NO_OTHERS),
+            tenant_issuer=asked.get("tenant_issuer", ""),
             others={name: asked[name] for name in asked if name not in (*known, *_OTHER_KINDS)},
         )
 
@@ -145,6 +150,7 @@ class PendingLogin(NamedTuple):
             "subjects": self.subjects or None,
             "next": self.next,
             "assertion_claims": dict(self.assertion_claims) or None,
+            "tenant_issuer": self.tenant_issuer or None,
         }
         asked = {name: value for name, value in asked.items() if value is not None}
         asked.update(self.others)
@@ -166,6 +172,7 @@ class PendingLogin(NamedTuple):
             started_at=self.started_at,
             next=return_path(None) if self.next is None else self.next,
             assertion_claims=dict(self.assertion_claims),
+            tenant_issuer=self.tenant_issuer,
             scopes=client.scopes if self.scopes is None else self.scopes,
             resources=_configured_resources(client) if self.resources is None else self.resources,
             max_age=self.max_age,
@@ -191,11 +198,11 @@ def start_transaction(
     next: str,
     may_start_again: bool,
     now: int,
-    person: str | None = None,
+    person: Identity = ANONYMOUS,
 ) -> Transaction:
     """Make the secrets of one login. Nothing is stored yet: see `put_transaction`.
 
-    :param person: the ``sub`` that must come back; None where any person may.
+    :param person: who must come back; `ANONYMOUS` where any person may.
     :raises LoginError: ``other_person``, where the options ask for another person.
     """
     seed = new_seed()
@@ -203,10 +210,10 @@ def start_transaction(
     # the ID token is checked for it.
     claims, _ = asked_claims(client.authorization_params, options, claims_parameter=True)
     demands = demands_of(claims)
-    if person is not None:
-        if demands.subjects and person not in demands.subjects:
-            raise LoginError("other_person", f"sub={person!r}, and claims ask for another")
-        demands = demands._replace(subjects=(person,))
+    if person:
+        if demands.subjects and person.subject not in demands.subjects:
+            raise LoginError("other_person", f"sub={person.subject!r}, and claims ask for another")
+        demands = demands._replace(subjects=(person.subject,))
     secret = mix(seed, sealing_secrets()[0])
     named = f"{_state_id(secret)}{int(may_start_again)}{client.name}"
     return Transaction(
@@ -225,6 +232,7 @@ def start_transaction(
         acr_values=demands.acr_values,
         present=demands.present,
         subjects=demands.subjects,
+        tenant_issuer=person.issuer if client.tenants else "",
     )
 
 

@@ -25,7 +25,7 @@ from ..flows.login import CompletedLogin, begin_login, complete_login, verify_re
 from ..flows.refresh import revoke_tokens
 from ..protocol.authorization import LoginOptions
 from ..protocol.client import ClientConfig, merge_public_keys
-from ..protocol.identity import ANONYMOUS
+from ..protocol.identity import ANONYMOUS, Identity
 from ..protocol.response import AuthorizationResponse, ResponseParameters
 from ..protocol.transaction import Transaction
 from ..provider import Provider
@@ -100,7 +100,7 @@ def login(provider: str | None = None) -> ResponseReturnValue:
     """
     if not is_navigation():
         raise LoginRequired  # a script cannot follow to the provider, and no image begins a login
-    options, person = _chosen_options(), None
+    options, person = _chosen_options(), ANONYMOUS
     if not is_speculative():
         step_up, other_before = _begin_step_up(now=int(time.time()))
         if step_up is not None:
@@ -120,13 +120,13 @@ def start_login(
     options: LoginOptions,
     *,
     next: str | None,
-    person: str | None = None,
+    person: Identity = ANONYMOUS,
     started_again: bool = False,
 ) -> ResponseReturnValue:
     """Begin one login and answer with the redirect to the provider.
 
     :param next: where to go afterwards; anything but a path of this site is ignored.
-    :param person: the ``sub`` that must come back; None where any person may.
+    :param person: who must come back; `ANONYMOUS` where any person may.
     :param started_again: whether this login replaces one that was lost.
     """
     if is_speculative():
@@ -397,11 +397,11 @@ def _why_lost(client: ClientConfig) -> str:
 
 def _stepped_up(
     options: LoginOptions, step_up: StepUp, *, ask_who: bool
-) -> tuple[LoginOptions, str | None]:
+) -> tuple[LoginOptions, Identity]:
     """Combine the options that the app chooses for every login with those of a step-up.
 
     :param ask_who: whether the provider must ask who is there (``prompt=login``).
-    :returns: the options, and the ``sub`` that must come back; None where any person may.
+    :returns: the options, and who must come back; `ANONYMOUS` where any person may.
     """
     wanted = step_up.options
     person = browser_session.get_identity() if step_up.same_person else ANONYMOUS
@@ -413,7 +413,7 @@ def _stepped_up(
         essential_acr=wanted.essential_acr or options.essential_acr,
         max_age=options.max_age if wanted.max_age is None else wanted.max_age,
     )
-    return stepped_up, person.subject or None
+    return stepped_up, person
 
 
 def _begin_step_up(*, now: int) -> tuple[StepUp | None, bool]:

@@ -451,6 +451,7 @@ def verify_renewed(
     return verify_renewed_id_token(
         make_token(header, given_claims, alg=header["alg"]),
         original=original,
+        expected_issuer=ISSUER,
         expected_subject="24400320",
         opener=TokenOpener(agreement, KEYS),
         access_token=ACCESS_TOKEN,
@@ -482,6 +483,7 @@ def test_of_a_renewed_id_token_the_signed_text_is_given() -> None:
         token,
         opener=TokenOpener(AGREEMENT, KEYS),
         original=ORIGINAL,
+        expected_issuer=ISSUER,
         expected_subject="24400320",
         access_token=ACCESS_TOKEN,
         now=NOW,

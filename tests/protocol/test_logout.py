@@ -117,6 +117,7 @@ def verify(
 
 def test_the_logout_token_of_the_specification() -> None:
     assert verify() == LogoutToken(
+        issuer=CLAIMS["iss"],
         alg=HEADER["alg"],
         jti="bWJq",
         issued_at=CLAIMS["iat"],

@@ -41,7 +41,9 @@ KEYS = key_set(EC_JWK, OKP_JWK)
 def parse(document: dict[str, Any] | None, body: bytes = b"") -> Any:
     answer = Answer(status=200, headers={}, body=body, document=document)
     opener = make_opener(KEYS, id_token_algs=("EdDSA",), userinfo_algs=("ES256",))
-    return verify_userinfo(answer, opener=opener, expected_subject=SUBJECT, now=NOW).claims
+    return verify_userinfo(
+        answer, opener=opener, expected_issuer=ISSUER, expected_subject=SUBJECT, now=NOW
+    ).claims
 
 
 def parse_signed(
@@ -58,7 +60,9 @@ def test_a_signed_answer_without_times_is_valid_where_clocks_may_not_differ() ->
     opener = make_opener(KEYS, userinfo_algs=("ES256",), clock_skew=0)
     body = make_token({"alg": "ES256"}, SIGNED).encode()
     answer = Answer(status=200, headers={}, body=body, document=None)
-    verified = verify_userinfo(answer, opener=opener, expected_subject=SUBJECT, now=NOW)
+    verified = verify_userinfo(
+        answer, opener=opener, expected_issuer=ISSUER, expected_subject=SUBJECT, now=NOW
+    )
     assert verified.claims == SIGNED
 
 
@@ -208,4 +212,6 @@ def test_plain_json_is_refused_if_userinfo_comes_encrypted() -> None:
     )
     answer = Answer(status=200, headers={}, body=b"", document={"sub": SUBJECT})
     with refused(TokenRejected, "token_not_encrypted"):
-        verify_userinfo(answer, opener=opener, expected_subject=SUBJECT, now=NOW)
+        verify_userinfo(
+            answer, opener=opener, expected_issuer=ISSUER, expected_subject=SUBJECT, now=NOW
+        )

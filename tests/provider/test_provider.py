@@ -23,7 +23,7 @@ from flask_parjar.provider import Http, Provider
 from flask_parjar.testing import DevProvider
 from flask_parjar.testing.serving import wsgi_pool
 from tests.support.errors import error_of
-from tests.support.logged_in import CLIENT_ID, LoggedIn
+from tests.support.logged_in import CLIENT_ID, ISSUER, LoggedIn
 from tests.support.pages import endpoints
 
 
@@ -39,7 +39,9 @@ def refresh(login: LoggedIn, tokens: TokenSet | None = None) -> TokenSet:
 
 def renew(login: LoggedIn, provider: Provider, tokens: TokenSet) -> TokenSet:
     renewal = provider.refresh(tokens, now=login.clock())
-    return provider.verify_renewal(renewal, original=tokens, subject="ada", now=login.clock())
+    return provider.verify_renewal(
+        renewal, original=tokens, issuer=ISSUER, subject="ada", now=login.clock()
+    )
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from flask_parjar import LoginOptions, ParJar
 from flask_parjar.testing import DevProvider, Stopped
 from tests.support.certificates import PairFiles, make_pair
 from tests.support.site import SCOPES, Visitor, make_site
+from tests.support.tenants import TENANTS, make_tenants_provider
 
 #: The ID-token faults that only a request for them can meet.
 ASKS_FOR_MORE = ("auth_time", "acr", "sub_other")
@@ -86,6 +87,9 @@ def is_of_mutual_tls(fault: str) -> bool:
 def _attempt(fault: str, config: dict[str, object]) -> Outcome:
     mtls = "https://mtls.op.example" if is_of_mutual_tls(fault) else None
     provider = DevProvider("https://op.example", mtls=mtls)
+    if "tenant" in fault:
+        provider = make_tenants_provider()
+        config["PARJAR_TENANTS"] = TENANTS
     provider.dpop_nonces = fault.startswith("dpop_nonce")
     app = make_site(provider, prepare=_exacting_login, **config)
     more = any(claim in fault for claim in ASKS_FOR_MORE)

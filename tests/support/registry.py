@@ -37,6 +37,11 @@ def end_by_token(
     :param now: its ``iat``
     """
     token = LogoutToken(
-        alg="ES256", jti=jti or uuid.uuid4().hex, issued_at=now, subject=subject, sid=sid
+        issuer=issuer,
+        alg="ES256",
+        jti=jti or uuid.uuid4().hex,
+        issued_at=now,
+        subject=subject,
+        sid=sid,
     )
     sessions.end_by_logout_token(Registration("default", issuer, "client"), token)

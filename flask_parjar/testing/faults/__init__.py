@@ -12,6 +12,7 @@ from . import (
     jarm,
     mutual_tls,
     signature,
+    tenants,
     tokens,
 )
 from .table import ActiveFault, ActiveFaults, Fault, Hook
@@ -20,7 +21,7 @@ __all__ = ["FAULTS", "REFRESH_FAULTS", "ActiveFault", "ActiveFaults", "Fault", "
 
 _MODULES = (
     *(documents, authorization, tokens, dpop, mutual_tls, signature),
-    *(id_token, encryption, jarm),
+    *(id_token, encryption, jarm, tenants),
 )
 
 #: Every fault of a login. Names begin with the hook: ``metadata_``, ``jwks_``, ``par_``,
@@ -32,5 +33,9 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
 
 #: Every fault after a login. Names begin with ``refresh_`` or ``revocation_``.
 REFRESH_FAULTS: Mapping[str, Fault] = MappingProxyType(
-    {**tokens.refresh_table.faults, **dpop.refresh_table.faults}
+    {
+        **tokens.refresh_table.faults,
+        **dpop.refresh_table.faults,
+        **tenants.refresh_table.faults,
+    }
 )
