@@ -163,6 +163,8 @@ def test_example_of_a_key_is_accepted(key: str, in_keys: Path) -> None:
     if key == "PROFILE":
         del base["PARJAR_CLIENT_SECRET"]
         base["PARJAR_DPOP"] = True
+    if key == "TENANTS":
+        base["PARJAR_ISSUER"] = "https://login.microsoftonline.com/organizations/v2.0"
     if key == "REQUEST":  # without signed requests nothing is encrypted
         del base["PARJAR_REQUEST_ENCRYPTION_ALG"]
     read_settings({**base, **given}, secret_key="of the tests")
@@ -670,6 +672,7 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
         "test_bad_days.py",
         "test_request_level.py",
         "test_dpop.py",
+        "test_tenants.py",
         "test_after_the_login.py",
     ]
     for name, text in files.items():

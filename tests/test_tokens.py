@@ -693,6 +693,9 @@ def test_a_provider_that_is_slow(
         ("refresh_other_issuer", "token_issuer"),
         ("id_token_aud_foreign", "token_audience"),
         ("id_token_sub_missing", "token_subject"),
+        ("refresh_tenant_other", "token_issuer"),
+        ("refresh_tenant_foreign", "tenant_refused"),
+        ("refresh_tenant_missing", "token_issuer"),
     ],
 )
 @pytest.mark.parametrize("where", ["memory", "cookie"])

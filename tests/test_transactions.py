@@ -18,6 +18,7 @@ from itsdangerous import BadSignature, TimestampSigner
 from flask_parjar.errors import LoginError, ResponseRejected
 from flask_parjar.protocol.authorization import LoginOptions
 from flask_parjar.protocol.client import ClientConfig
+from flask_parjar.protocol.identity import Identity
 from flask_parjar.protocol.transaction import Transaction, derive, mix
 from flask_parjar.runtime import EXTENSION, current_runtime
 from flask_parjar.stores.memory import MemoryStore
@@ -72,7 +73,7 @@ def client(app: Flask) -> ClientConfig:
 
 
 def start(
-    client: ClientConfig, *, again: bool = True, person: str | None = None, **options: Any
+    client: ClientConfig, *, again: bool = True, person: str = "", **options: Any
 ) -> Transaction:
     return start_transaction(
         client,
@@ -81,7 +82,7 @@ def start(
         next="/me",
         may_start_again=again,
         now=NOW,
-        person=person,
+        person=Identity(issuer="https://op.example", subject=person),
     )
 
 

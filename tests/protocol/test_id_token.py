@@ -561,6 +561,7 @@ def test_a_renewed_id_token_with_the_signature_of_another() -> None:
         verify_renewed_id_token(
             f"{head}.{payload}.{signature}",
             original=ORIGINAL,
+            expected_issuer=ISSUER,
             expected_subject="24400320",
             opener=TokenOpener(AGREEMENT, KEYS),
             access_token=ACCESS_TOKEN,
@@ -576,6 +577,7 @@ def test_renewed_claims_of_a_hostile_provider_have_one_error(claims: dict[str, A
         verify_renewed_id_token(
             make_token(HEADER, json.dumps(claims).encode()),
             original=ORIGINAL,
+            expected_issuer=ISSUER,
             expected_subject="24400320",
             opener=TokenOpener(AGREEMENT, KEYS),
             access_token=ACCESS_TOKEN,

@@ -23,6 +23,7 @@ from tests.support.clock import Clock
 from tests.support.headers import SCRIPT
 from tests.support.redis_process import RedisProcess
 from tests.support.site import ISSUER, Visitor, make_site
+from tests.support.tenants import TENANTS, make_tenants_provider
 
 TOKEN_SCOPES = "openid profile offline_access"
 COOKIES = (
@@ -160,8 +161,10 @@ def attempt_renewal(fault: str, store: str = "memory") -> tuple[str | None, bool
 
     :returns: the error code, if any, and whether tokens are left.
     """
-    provider = DevProvider(ISSUER)
-    visitor = Visitor(token_site(provider, store), provider)
+    provider, config = DevProvider(ISSUER), {}
+    if "tenant" in fault:
+        provider, config = make_tenants_provider(), {"PARJAR_TENANTS": TENANTS}
+    visitor = Visitor(token_site(provider, store, **config), provider)
     visitor.log_in()
     age(visitor, left=-1)
     with provider.fault(fault):

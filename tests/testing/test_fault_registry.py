@@ -25,10 +25,12 @@ from flask_parjar.testing.answers import (
 )
 from flask_parjar.testing.clients import FixedKeys
 from flask_parjar.testing.documents import ProviderKeys
+from flask_parjar.testing.faults.tenants import of_tenant
 from flask_parjar.testing.jwe import EncryptedDraft
 from flask_parjar.testing.jws import decode_json, encode_json
 from tests.support.fault_table import ENDS_AT_THE_PROVIDER
 from tests.support.fault_table import FAULTS as TABLE
+from tests.support.tenants import ADAS
 from tests.testing.hand_made_client import NOW, SECRET, HandMadeClient, response
 
 ROWS = {name: row for section in TABLE.values() for name, row in section.items()}
@@ -51,7 +53,7 @@ def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo")
     keys.publish_decryption_keys()
     if hook.endswith("id_token") or hook == "jarm":
         key = keys.signing_key(alg)
-        names = ("iss", "sub", "aud", "sid", "nonce", "at_hash", "acr", "amr", "code", "state")
+        names = ("iss", "sub", "aud", "sid", "tid", "nonce", "at_hash", "acr", "amr", "code", "state")
         return IDTokenDraft(
             header={"alg": alg, "kid": key.kid} | ({} if hook == "jarm" else {"typ": "JWT"}),
             claims={**dict.fromkeys(names, "x"), "iat": NOW, "exp": NOW + 9, "auth_time": NOW - 1},
@@ -118,6 +120,8 @@ def test_each_fault_has_a_row_and_acts(client: HandMadeClient, alg: str) -> None
         value = correct(hook, client, alg, kind)
         if name.endswith("_dpop_bearer"):
             value.put("token_type", "DPoP")
+        if name == "metadata_tenant_template_missing":
+            value.put("issuer", f"{OP}/{{tenantid}}/v2.0")
         before = leaving(value)
         act(value)
         if leaving(value) == before:
@@ -186,6 +190,10 @@ ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
     "par_expires_in_string": (lambda c: c.push().json()["expires_in"], "60"),
     "par_429_once": (lambda c: c.push().status_code, 429),
     "par_503_once": (lambda c: c.push().status_code, 503),
+    "response_tenant_iss": (
+        lambda c: response(c.provider.sign_in(c.start()))["iss"],
+        of_tenant(OP, ADAS),
+    ),
     "token_expires_in_missing": (lambda c: "expires_in" in c.tokens(), False),
     "token_scope_missing": (lambda c: "scope" in c.tokens(), False),
     "token_scope_narrower": (lambda c: c.tokens()["scope"], "openid"),

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from flask_parjar.errors import TokenRejected
+from flask_parjar.protocol.issuer import AcceptedIssuer, find_template
+from tests.support.errors import refused
+
+ONE = AcceptedIssuer("https://op.example")
+A, B, FOREIGN = "aaaa-1", "bbbb-2", "cccc-3"
+MANY = AcceptedIssuer("https://login.example/organizations/v2.0", frozenset((B, A)))
+TEMPLATE = "https://login.example/{tenantid}/v2.0"
+
+
+def of(tenant: str) -> str:
+    return f"https://login.example/{tenant}/v2.0"
+
+
+@pytest.mark.parametrize(
+    "issuer, template",
+    [
+        ("https://login.example/organizations/v2.0", TEMPLATE),
+        ("https://login.example/common/v2.0", TEMPLATE),
+        ("https://login.example/common/", "https://login.example/{tenantid}/"),
+        ("https://login.example/common", "https://login.example/{tenantid}"),
+        ("https://login.example/consumers/v2.0", None),
+        ("https://login.example/commons/v2.0", None),
+        ("https://login.example/Common/v2.0", None),
+        ("https://common.example/", None),
+        ("https://login.example/common/organizations", None),
+        ("https://op.example", None),
+    ],
+)
+def test_template_of_an_issuer(issuer: str, template: str | None) -> None:
+    assert find_template(issuer) == template
+
+
+def test_what_is_published() -> None:
+    assert ONE.published == "https://op.example"
+    assert MANY.published == TEMPLATE
+    assert AcceptedIssuer("https://op.example", frozenset("a")).published == "https://op.example"
+
+
+def test_the_issuers_of_people() -> None:
+    assert ONE.issuers == ("https://op.example",)
+    assert MANY.issuers == (of(A), of(B))
+
+
+@pytest.mark.parametrize("issuer", [of(A), of(B)])
+def test_people_of_an_allowed_tenant(issuer: str) -> None:
+    assert MANY.includes(issuer) and MANY.may_answer(issuer)
+    assert not ONE.includes(issuer) and not ONE.may_answer(issuer)
+
+
+@pytest.mark.parametrize(
+    "issuer",
+    [
+        of(FOREIGN),
+        of("organizations"),
+        of(""),
+        of(A).upper(),
+        f"{of(A)}/",
+        A,
+        f"https://login.example/{A}",
+        f"{A}/v2.0",
+        "https://login.example//v2.0",
+        f"https://login.example/{A}/{B}/v2.0",
+        "https://login.example/v2.0",
+        "",
+        None,
+        7,
+        [of(A)],
+    ],
+)
+def test_people_of_no_allowed_tenant(issuer: Any) -> None:
+    assert not MANY.includes(issuer)
+    assert not MANY.may_answer(issuer)
+
+
+def test_a_response_may_name_the_template_and_no_person_is_of_it() -> None:
+    assert MANY.may_answer(TEMPLATE) and not MANY.includes(TEMPLATE)
+    assert ONE.may_answer("https://op.example") and ONE.includes("https://op.example")
+
+
+@pytest.mark.parametrize("tenant_named", [True, False])
+def test_a_token_of_an_allowed_tenant(tenant_named: bool) -> None:
+    for tenant in (A, B):
+        MANY.verify({"iss": of(tenant), "tid": tenant}, tenant_named=tenant_named)
+    ONE.verify({"iss": "https://op.example", "tid": [FOREIGN]}, tenant_named=tenant_named)
+
+
+def test_a_token_that_need_not_name_its_tenant() -> None:
+    MANY.verify({"iss": of(A)}, tenant_named=False)
+    MANY.verify({"iss": of(A), "tid": None}, tenant_named=False)
+    with refused(TokenRejected, "token_issuer"):
+        MANY.verify({"iss": of(FOREIGN)}, tenant_named=False)
+    with refused(TokenRejected, "token_issuer"):
+        MANY.verify({"iss": TEMPLATE}, tenant_named=False)
+
+
+@pytest.mark.parametrize("tenant_named", [True, False])
+@pytest.mark.parametrize(
+    "claims, code",
+    [
+        ({"iss": of(FOREIGN), "tid": FOREIGN}, "tenant_refused"),
+        ({"iss": of(FOREIGN), "tid": A}, "token_issuer"),
+        ({"iss": of(B), "tid": A}, "token_issuer"),
+        ({"iss": of(A), "tid": FOREIGN}, "token_issuer"),
+        ({"iss": TEMPLATE, "tid": A}, "token_issuer"),
+        ({"iss": TEMPLATE, "tid": "{tenantid}"}, "token_issuer"),
+        ({"iss": of("organizations"), "tid": "organizations"}, "tenant_refused"),
+        ({"iss": of("a/b"), "tid": "a/b"}, "token_issuer"),
+        ({"iss": of(".."), "tid": ".."}, "token_issuer"),
+        ({"iss": of(A.upper()), "tid": A.upper()}, "token_issuer"),
+        ({"iss": of(f"{A}\n"), "tid": f"{A}\n"}, "token_issuer"),
+        ({"iss": of("x" * 65), "tid": "x" * 65}, "token_issuer"),
+        ({"iss": of(""), "tid": ""}, "token_issuer"),
+        ({"iss": of("1"), "tid": 1}, "token_issuer"),
+        ({"iss": of(A), "tid": [A]}, "token_issuer"),
+        ({"iss": [of(A)], "tid": A}, "token_issuer"),
+        ({"tid": A}, "token_issuer"),
+        ({}, "token_issuer"),
+    ],
+)
+def test_a_token_that_proves_no_allowed_tenant(
+    claims: dict[str, Any], code: str, tenant_named: bool
+) -> None:
+    with refused(TokenRejected, code):
+        MANY.verify(claims, tenant_named=tenant_named)
+
+
+def test_a_token_that_does_not_name_its_tenant() -> None:
+    with refused(TokenRejected, "token_issuer"):
+        MANY.verify({"iss": of(A)}, tenant_named=True)
+
+
+@pytest.mark.parametrize("iss", ["https://op.example/", "", None, ["https://op.example"]])
+def test_a_token_of_another_issuer(iss: Any) -> None:
+    with refused(TokenRejected, "token_issuer"):
+        ONE.verify({"iss": iss}, tenant_named=False)
