@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import time
@@ -14,7 +15,7 @@ import requests
 from flask import Flask, Response, jsonify, redirect, request
 from werkzeug.serving import make_server
 
-from flask_parjar import ParJar
+from flask_parjar import ParJar, login_started
 from flask_parjar.testing import DevProvider
 from flask_parjar.testing.serving import running
 from tests.support.after_login import age, copy_of, renewals, token_site, token_views
@@ -28,8 +29,15 @@ WANTS_MFA = (
     'Bearer error="insufficient_user_authentication", '
     'error_description="A different authentication level is required", acr_values="mfa phr"'
 )
+WANTED_CLAIMS = {"access_token": {"acrs": {"essential": True, "value": "c1"}}}
 WANTS_FRESH = 'Bearer error="insufficient_user_authentication", max_age="0"'
 WANTS_NOTHING = 'Basic realm="as in: x, Bearer error=insufficient_user_authentication"'
+
+
+def wants_claims(claims: object) -> str:
+    """The challenge of Microsoft Entra ID."""
+    text = base64.b64encode(json.dumps(claims).encode()).decode()
+    return f'Bearer realm="", error="insufficient_claims", claims="{text}"'
 
 
 class Api:
@@ -47,7 +55,9 @@ class Api:
             "hello": self.hello,
             "strong": lambda: self._challenge(WANTS_MFA),
             "fresh": lambda: self._challenge(WANTS_FRESH),
+            "claims": lambda: self._challenge(wants_claims(self.claims)),
             "restless": self.restless,
+            "restless-claims": self.restless_claims,
             "quoted": lambda: self._challenge(WANTS_NOTHING),
             "expired": self.expired,
             "revoked": self.revoked,
@@ -63,6 +73,7 @@ class Api:
         """Be as new."""
         self.seen: list[str | None] = []
         self.satisfiable = True
+        self.claims: object = WANTED_CLAIMS
         self.elsewhere = ""
         self.wants = 1000
         #: Done once, while a call waits.
@@ -105,6 +116,12 @@ class Api:
         return self._challenge(
             f'Bearer error="insufficient_user_authentication", max_age="{max_age}"'
         )
+
+    def restless_claims(self) -> Any:
+        """Each time it wants other claims."""
+        self.satisfiable = False
+        nbf = {"essential": True, "value": str(len(self.seen))}
+        return self._challenge(wants_claims({"access_token": {"nbf": nbf}}))
 
     def slow(self) -> str:
         time.sleep(0.5)
@@ -504,6 +521,102 @@ def test_an_api_that_wants_something_else_each_time_comes_to_an_end(visitor: Vis
         page, logins = visitor.get(visitor.log_in(page.location).location), logins + 1
     assert (page.status_code, code_of(page)) == (403, "step_up_failed")
     assert logins == 4
+
+
+# The claims challenge of Microsoft Entra ID.
+
+
+def asked_for(app: Flask) -> list[dict[str, Any]]:
+    """What a site asks for in its signed requests, from now on."""
+    asked: list[dict[str, Any]] = []
+
+    def hear(sender: Flask, **said: Any) -> None:
+        asked.append(said["request_object"]["claims"])
+
+    login_started.connect(hear, app, weak=False)
+    return asked
+
+
+def test_an_api_that_wants_other_claims_gets_them(visitor: Visitor) -> None:
+    asked = asked_for(visitor.app)
+    page = visitor.get("/call?path=claims&x=1")
+    assert page.location.startswith("/login?next=/call?path%3Dclaims%26x%3D1&step_up=")
+    before = visitor.get("/token").text
+    back = visitor.log_in(page.location)
+    assert [each["claims"] for each in asked] == [WANTED_CLAIMS]
+    assert visitor.get(back.location).text == "satisfied"
+    assert visitor.get("/token").text != before
+
+
+def test_claims_of_an_api_are_merged_with_those_of_the_site(
+    provider: DevProvider, api: Api
+) -> None:
+    configured = {
+        "access_token": {"xms_cc": {"values": ["cp1"]}},
+        "id_token": {"acr": {"essential": True, "values": ["mfa"]}},
+    }
+    params = {"claims": configured}
+    app = token_site(provider, "memory", prepare=api_views(api), PARJAR_AUTHORIZATION_PARAMS=params)
+    visitor = Visitor(app, provider)
+    visitor.log_in()
+    asked = asked_for(app)
+    visitor.log_in(visitor.get("/call?path=claims").location)
+    assert asked[0]["claims"] == {
+        "access_token": {**configured["access_token"], **WANTED_CLAIMS["access_token"]},
+        "id_token": configured["id_token"],
+    }
+    assert visitor.get("/call?path=claims").text == "satisfied"
+
+
+def test_an_acr_that_an_api_wants_by_claims_is_checked(visitor: Visitor, api: Api) -> None:
+    api.claims = {"id_token": {"acr": {"essential": True, "values": ["phr"]}}}
+    asked = visitor.get("/call?path=claims").location
+    with visitor.provider.fault("id_token_acr_other"):
+        assert code_of(visitor.log_in(asked)) == "token_acr"
+    assert visitor.log_in(asked).location == "/call?path=claims"
+    assert visitor.get("/me").json["claims"]["acr"] == "phr"
+
+
+def test_an_api_does_not_choose_who_logs_in(visitor: Visitor, api: Api) -> None:
+    api.claims = {"id_token": {"sub": {"value": "grace"}}}
+    page = visitor.get(visitor.get("/call?path=claims").location)
+    assert (page.status_code, code_of(page)) == (403, "other_person")
+    assert visitor.get("/me").json["sub"] == "ada"
+
+
+@pytest.mark.parametrize(
+    "claims", [{}, [], "c1", {"access_token": {"a": "x" * 1024}}, {"id_token": {"acr": 7}}]
+)
+def test_claims_that_cannot_be_read_are_a_plain_refusal(
+    visitor: Visitor, api: Api, claims: object
+) -> None:
+    api.claims = claims
+    answer = visitor.get("/call?path=claims")
+    assert (answer.status_code, answer.text) == (401, "no")
+
+
+def test_an_api_that_wants_the_same_claims_for_ever(visitor: Visitor, api: Api) -> None:
+    api.satisfiable = False
+    back = visitor.log_in(visitor.get("/call?path=claims").location)
+    page = visitor.get(back.location)
+    assert (page.status_code, code_of(page)) == (403, "step_up_failed")
+
+
+def test_an_api_that_wants_other_claims_each_time_comes_to_an_end(visitor: Visitor) -> None:
+    page, logins = visitor.get("/call?path=restless-claims"), 0
+    while page.status_code == 302 and logins < 10:
+        page, logins = visitor.get(visitor.log_in(page.location).location), logins + 1
+    assert (page.status_code, code_of(page)) == (403, "step_up_failed")
+    assert logins == 4
+
+
+def test_the_longest_claims_come_through(visitor: Visitor, api: Api) -> None:
+    api.claims = {"access_token": {"acrs": {"value": '"' * 480}}}
+    page = visitor.get("/call?path=claims")
+    assert page.status_code == 302
+    asked = asked_for(visitor.app)
+    visitor.log_in(page.location)
+    assert asked[0]["claims"] == api.claims
 
 
 def test_a_challenge_in_a_quoted_text_is_ignored(visitor: Visitor) -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .claims_parameter import check_claims
+from .encoding import b64decode, parse_json_object
 
 _MAX_HEADER = 4096
 _MAX_VALUES = 10
+_MAX_CLAIMS = 1024  # bytes of JSON: they travel in a URL of ours, and to the provider
 # A quoted string, also one that is not closed: nothing in it is read as a part of the header.
 _QUOTED = r'"(?:[^"\\]|\\.?)*"?'
 _ELEMENT = re.compile(rf'(?:[^,"]|{_QUOTED})+', re.DOTALL)
@@ -23,18 +29,26 @@ class StepUpChallenge:
 
     :param acr_values: any of these will do, best first; empty if only the age counts.
     :param max_age: seconds since the person signed in, at most; None for any age.
+    :param claims: a ``claims`` parameter for the login; empty for none.
 
-    RFC 9470 section 3.
+    RFC 9470 section 3. For `claims` OpenID Connect Core 5.5; the challenge is Microsoft's own:
+    "Claims challenges, claims requests and client capabilities", in the documentation of Entra ID.
     """
 
     acr_values: tuple[str, ...]
     max_age: int | None
+    claims: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, header: str) -> StepUpChallenge | None:
         """Read a ``WWW-Authenticate`` header; None if it asks for no other login."""
         for parameters in _challenges(header):
-            if parameters.get("error") != "insufficient_user_authentication":
+            error = parameters.get("error")
+            if error == "insufficient_claims":
+                claims = _parse_claims(parameters.get("claims", ""))
+                if claims:
+                    return cls(acr_values=(), max_age=None, claims=claims)
+            if error != "insufficient_user_authentication":
                 continue
             max_age = parameters.get("max_age", "")
             return cls(
@@ -58,6 +72,23 @@ def is_use_dpop_nonce(header: str) -> bool:
     RFC 9449 section 9.
     """
     return any(each.get("error") == "use_dpop_nonce" for each in _challenges(header))
+
+
+def _parse_claims(text: str) -> Mapping[str, Any]:
+    """Read the ``claims`` of a challenge: JSON in base64, of either alphabet.
+
+    :returns: nothing where it is anything else, is too long, or asks for nothing.
+    """
+    unpadded = re.sub(r"={1,2}\Z", "", text).translate(str.maketrans("+/", "-_"))
+    try:
+        content = b64decode(unpadded)
+        claims = parse_json_object(content)
+        check_claims(claims)
+    except ValueError:
+        return {}
+    asked = [each for each in claims.values() if each is not None]
+    is_request = any(asked) and all(isinstance(each, dict) for each in asked)
+    return claims if is_request and len(content) <= _MAX_CLAIMS else {}
 
 
 def _challenges(header: str) -> list[dict[str, str]]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 _PLACES = ("id_token", "userinfo")
+#: Microsoft Entra ID takes requests for the access token too, and asks for them in challenges.
+_MERGED = (*_PLACES, "access_token")
 _BINDING = ("acr", "auth_time", "sub")
 
 
@@ -69,8 +71,9 @@ def merge_claims(*requests: Mapping[str, Any] | None) -> dict[str, Any]:
     merged: dict[str, Any] = {}
     for request in requests:
         for place, wanted in (request or {}).items():
-            single = place in _PLACES and merged.get(place)
-            merged[place] = {**single, **(wanted or {})} if single else wanted
+            before = merged.get(place) if place in _MERGED else None
+            both = isinstance(before, Mapping) and isinstance(wanted, Mapping | None)
+            merged[place] = {**before, **(wanted or {})} if before and both else wanted
     return merged
 
 

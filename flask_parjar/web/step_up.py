@@ -8,6 +8,7 @@ again and again.
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any, NamedTuple
 
 from flask import session as flask_session
@@ -33,6 +34,7 @@ class StepUp(NamedTuple):
     :param max_age: seconds since the person last proved who they are.
     :param essential: whether the login fails if the provider gives another ``acr``.
     :param same_person: whether the login fails if another person comes back.
+    :param claims: the JSON of a ``claims`` parameter for the login; empty for none.
     """
 
     provider: str
@@ -40,6 +42,7 @@ class StepUp(NamedTuple):
     max_age: int | None
     essential: bool
     same_person: bool = True
+    claims: str = ""
 
     @property
     def options(self) -> LoginOptions:
@@ -49,12 +52,17 @@ class StepUp(NamedTuple):
             acr_values=self.acr_values,
             essential_acr=self.essential and bool(self.acr_values),
             max_age=self.max_age,
+            claims=json.loads(self.claims) if self.claims else None,
         )
 
     @property
     def digest(self) -> str:
         """A short name for this step-up in the session, where there is little room."""
-        return hashlib.sha256(repr(tuple(self)).encode("utf-8")).hexdigest()[:16]
+        return hashlib.sha256(repr(self.to_signed()).encode("utf-8")).hexdigest()[:16]
+
+    def to_signed(self) -> tuple[Any, ...]:
+        """What is signed for the way through the browser: without claims, where there are none."""
+        return tuple(self) if self.claims else tuple(self)[:-1]
 
 
 class StepUpAttempt(NamedTuple):
@@ -90,6 +98,8 @@ def demand_step_up(step_up: StepUp, *, logged_in_at: int, now: int) -> LoginRequ
         (``step_up_failed``) if a login for the same step-up was just completed in vain.
     """
     asked = f"acr_values={' '.join(step_up.acr_values)!r} max_age={step_up.max_age}"
+    if step_up.claims:
+        asked = f"claims={step_up.claims:.200}"
     digest, attempts = step_up.digest, _recent_attempts(now)
     # Count only attempts that began before the current login: a later one is still under way, for
     # example in another tab, and has not failed.
@@ -103,7 +113,7 @@ def demand_step_up(step_up: StepUp, *, logged_in_at: int, now: int) -> LoginRequ
     # Some time after the login the person may try again: the provider may be able to comply by now.
     if in_vain and now - logged_in_at < _JUST_LOGGED_IN:
         return AccessDenied("step_up_failed", asked)
-    signed = dumps_signed(step_up, purpose="step_up")
+    signed = dumps_signed(step_up.to_signed(), purpose="step_up")
     return LoginRequired(asked, error_code="step_up_required", step_up=signed)
 
 
@@ -114,12 +124,12 @@ def read_step_up(signed: str, *, now: int) -> StepUp | None:
     """
     try:
         content, signed_at = loads_signed(signed, purpose="step_up")
-        provider, acr_values, max_age, essential, same_person = content
+        provider, acr_values, max_age, essential, same_person, *claims = content
     except ValueError:
         return None
     if now - signed_at > _SIGNED_LIFETIME:
         return None
-    return StepUp(provider, tuple(acr_values), max_age, essential, same_person)
+    return StepUp(provider, tuple(acr_values), max_age, essential, same_person, *claims)
 
 
 def remember_attempt(step_up: StepUp, *, now: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Mapping
@@ -254,7 +255,16 @@ def _check_destination(url: str) -> Provider:
 def _step_up(challenge: StepUpChallenge) -> None:
     """Raise the error that leads to the login that an API asks for."""
     identity = get_identity()
-    wanted = StepUp(identity.provider, challenge.acr_values, challenge.max_age, essential=False)
+    claims = challenge.claims and json.dumps(
+        challenge.claims, sort_keys=True, separators=(",", ":")
+    )
+    wanted = StepUp(
+        identity.provider,
+        challenge.acr_values,
+        challenge.max_age,
+        essential=False,
+        claims=claims or "",
+    )
     raise demand_step_up(wanted, logged_in_at=logged_in_at(), now=int(time.time()))
 
 

@@ -24,6 +24,7 @@ from ..errors import LoginError, ParJarError, ResponseRejected, TokenRejected
 from ..flows.login import CompletedLogin, begin_login, complete_login, verify_response
 from ..flows.refresh import revoke_tokens
 from ..protocol.authorization import LoginOptions
+from ..protocol.claims_parameter import merge_claims
 from ..protocol.client import ClientConfig, merge_public_keys
 from ..protocol.identity import ANONYMOUS, Identity
 from ..protocol.response import AuthorizationResponse, ResponseParameters
@@ -412,6 +413,7 @@ def _stepped_up(
         acr_values=wanted.acr_values or options.acr_values,
         essential_acr=wanted.essential_acr or options.essential_acr,
         max_age=options.max_age if wanted.max_age is None else wanted.max_age,
+        claims=merge_claims(options.claims, wanted.claims) or None,
     )
     return stepped_up, person
 

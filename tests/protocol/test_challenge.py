@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import time
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,6 +35,100 @@ def test_the_examples_of_rfc_9470() -> None:
         '  max_age="5"'
     )
     assert StepUpChallenge.parse(age) == challenge(max_age=5)
+
+
+# The challenge of Microsoft Entra ID.
+
+
+def of_claims(claims: object, *, error: str = "insufficient_claims") -> str:
+    text = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
+    return f'Bearer error="{error}", claims="{base64.b64encode(text).decode()}"'
+
+
+def test_the_example_of_the_documentation() -> None:
+    header = (
+        'Bearer realm="", authorization_uri="https://login.microsoftonline.com/common/oauth2/'
+        'authorize", error="insufficient_claims", claims="eyJhY2Nlc3NfdG9rZW4iOnsiYWNycyI6eyJlc3Nl'
+        'bnRpYWwiOnRydWUsInZhbHVlIjoiY3AxIn19fQ=="'
+    )
+    claims = {"access_token": {"acrs": {"essential": True, "value": "cp1"}}}
+    assert StepUpChallenge.parse(header) == StepUpChallenge(
+        acr_values=(), max_age=None, claims=claims
+    )
+
+
+@pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
+@pytest.mark.parametrize("strip", [b"", b"="])
+@pytest.mark.parametrize("value", ["~~~", "???>", "x", "xy", "xyz", "\N{SNOWMAN}"])
+def test_claims_in_either_alphabet(encode: Any, strip: bytes, value: str) -> None:
+    claims = {"id_token": {"a": {"value": value}}, "userinfo": None}
+    text = encode(json.dumps(claims, ensure_ascii=False).encode()).rstrip(strip or None).decode()
+    parsed = StepUpChallenge.parse(f'Bearer error="insufficient_claims", claims="{text}"')
+    assert parsed is not None and parsed.claims == claims
+
+
+def nested(depth: int) -> dict[str, Any]:
+    return {"access_token": {"a": nested(depth - 1)} if depth else {}}
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        'Bearer error="insufficient_claims"',
+        'Bearer error="insufficient_claims", claims=""',
+        'Bearer error="insufficient_claims", claims="=="',
+        'Bearer error="insufficient_claims", claims="not base64!"',
+        'Bearer error="insufficient_claims", claims="e30=="',  # {} in base64 has one =
+        of_claims({"access_token": {"a": None}}).replace('"', "'"),
+        of_claims({"access_token": {"a": None}})[:-10] + '"',
+        of_claims(b"{"),
+        of_claims(b"\xff\xfe"),
+        of_claims([]),
+        of_claims("access_token"),
+        of_claims(7),
+        of_claims({}),
+        of_claims({"access_token": {}}),
+        of_claims({"access_token": None}),
+        of_claims({"access_token": "acrs"}),
+        of_claims({"access_token": {"a": None}, "other": 1}),
+        of_claims({"id_token": []}),
+        of_claims({"id_token": {"acr": {"essential": "yes"}}}),
+        of_claims({"id_token": {"sub": {"value": 7}}}),
+        of_claims(b'{"id_token": {"a": null}, "id_token": {"b": null}}'),
+        of_claims(b'{"id_token": {"a": NaN}}'),
+        of_claims(b'{"id_token": {"a": "\\ud800"}}'),
+        of_claims({"access_token": {"a": {"value": "x" * 1024}}}),
+        of_claims(nested(40)),
+        of_claims({"access_token": {"a": None}}, error="insufficient_scope"),
+        of_claims({"access_token": {"a": None}}, error="invalid_token"),
+        of_claims({"access_token": {"a": None}}).replace("Bearer", "Basic"),
+    ],
+)
+def test_claims_that_ask_for_no_login(header: str) -> None:
+    assert StepUpChallenge.parse(header) is None
+
+
+def test_how_long_claims_may_be() -> None:
+    for size in (1022, 1023, 1024, 1025, 1026):
+        padding = size - len(json.dumps({"access_token": {"a": ""}}))
+        header = of_claims({"access_token": {"a": "x" * padding}})
+        assert (StepUpChallenge.parse(header) is not None) == (size <= 1024)
+
+
+def test_claims_beside_another_challenge() -> None:
+    claims = {"access_token": {"acrs": {"essential": True, "value": "c1"}}}
+    parsed = StepUpChallenge.parse(f"Basic realm=x, {of_claims(claims)}")
+    assert parsed is not None and parsed.claims == claims
+    # The one that asks for nothing stands in the way of no other.
+    parsed = StepUpChallenge.parse(f"{of_claims({})}, Bearer {NEEDED}, max_age=5")
+    assert parsed == challenge(max_age=5)
+
+
+@bounded
+@given(st.binary(max_size=200))
+def test_any_claims_are_read_or_ignored(content: bytes) -> None:
+    parsed = StepUpChallenge.parse(of_claims(content))
+    assert parsed is None or json.loads(content) == parsed.claims
 
 
 @pytest.mark.parametrize(

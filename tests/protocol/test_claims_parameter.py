@@ -129,6 +129,13 @@ def test_a_later_claim_wins_and_no_other_is_lost() -> None:
         "userinfo": {"c": 1},
         "x": {"e": 2},
     }
+    capable = {"access_token": {"xms_cc": {"values": ["cp1"]}}}
+    asked = {"access_token": {"acrs": {"value": "c1"}}}
+    assert merge_claims(capable, asked) == {
+        "access_token": {**capable["access_token"], **asked["access_token"]}
+    }
+    assert merge_claims({"access_token": 1}, asked) == asked
+    assert merge_claims(asked, {"access_token": 1}) == {"access_token": 1}
     assert merge_claims({"id_token": None}, {"id_token": {"a": 1}}) == {"id_token": {"a": 1}}
     assert first["id_token"] == {"a": 1, "b": 1}
 
