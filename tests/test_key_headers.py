@@ -3,44 +3,23 @@
 from __future__ import annotations
 
 import base64
-import datetime
 import functools
 import hashlib
 from typing import Any
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from flask_parjar import ConfigError
 from flask_parjar.protocol.encoding import b64encode
 from flask_parjar.protocol.keys import KEY_HEADERS, parse_signing_keys
 from flask_parjar.testing import DevProvider
+from tests.support.certificates import make_key_and_certificate
 from tests.support.jwt import read_jwt
 from tests.support.site import Visitor, make_site
 
-
-@functools.cache
-def key_and_certificate() -> tuple[str, bytes]:
-    """A key as PEM, and its certificate as DER."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "site")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-    return pem, certificate.public_bytes(Encoding.DER)
+key_and_certificate = functools.cache(make_key_and_certificate)
 
 
 def certificate_pem() -> str:

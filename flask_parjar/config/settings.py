@@ -223,12 +223,20 @@ def _certificate(fields: Mapping[str, Any]) -> dict[str, ClientCertificate]:
     return {"certificate": read_client_certificate(path, key_path)}
 
 
+def _as_former(key: SigningKey, names: tuple[str, ...]) -> SigningKey:
+    """A key that is not the first, named in the same way, if it can be."""
+    try:
+        return key.with_headers(names) if key.is_private else key
+    except ValueError:
+        return key  # it was not first with these names, so it has signed nothing with them
+
+
 def _keys_with_headers(fields: Mapping[str, Any]) -> dict[str, tuple[SigningKey, ...]]:
     """The keys that sign, named in headers as PARJAR_KEY_HEADERS says."""
     names = fields.get("key_headers")
     lists = {each: fields.get(each) for each in ("signing_keys", "assertion_keys")}
     return {
-        each: (keys[0].with_headers(names), *keys[1:])
+        each: (keys[0].with_headers(names), *(_as_former(key, names) for key in keys[1:]))
         for each, keys in lists.items()
         if keys and names
     }

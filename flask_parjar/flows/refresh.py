@@ -138,7 +138,7 @@ def revoke_tokens(provider: Provider, tokens: TokenSet, *, now: int) -> None:
                 token,
                 kind,
                 binding=binding,
-                assertion_claims=tokens.assertion_claims,
+                assertions=tokens.assertions,
                 now=now,
             )
         except ParJarError as exc:

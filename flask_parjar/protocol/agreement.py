@@ -15,6 +15,7 @@ from .binding import BeginBinding, begin_bearer
 from .client import SIGNED_RESPONSE_MODES, ClientConfig
 from .client_auth import (
     ClientAssertion,
+    FormerKey,
     GivenAssertion,
     PublicClient,
     SecretInBody,
@@ -396,13 +397,9 @@ def _negotiate_assertion(
     method: str,
     key: SigningKey,
 ) -> ClientAssertion | Disagreement:
-    listed = metadata.token_endpoint_auth_signing_alg_values_supported
-    # PARJAR_SIGNING_ALG is about request objects. Assertions have the same algorithm if it fits.
-    pinned = client.signing_alg
-    if pinned not in key.algorithms or (listed is not None and pinned not in listed):
-        pinned = None
-    alg = _choose_alg(key, listed, pinned, profile)
+    alg = _assertion_alg(client, metadata, profile, key)
     if alg is None:
+        listed = metadata.token_endpoint_auth_signing_alg_values_supported
         return Disagreement(
             code="client_auth_unsupported",
             detail=f"{method}: our key signs {', '.join(key.algorithms)}; the provider lists "
@@ -421,7 +418,24 @@ def _negotiate_assertion(
         audience=audience,
         typ=client.assertion_typ,
         further_claims=client.assertion_claims,
+        former={
+            mark: FormerKey(each, its_alg)
+            for each in client.former_assertion_keys
+            if (mark := each.mark) and (its_alg := _assertion_alg(client, metadata, profile, each))
+        },
     )
+
+
+def _assertion_alg(
+    client: ClientConfig, metadata: ProviderMetadata, profile: Profile, key: SigningKey
+) -> str | None:
+    """The algorithm of client assertions that one of our keys signs; None if there is none."""
+    listed = metadata.token_endpoint_auth_signing_alg_values_supported
+    # PARJAR_SIGNING_ALG is about request objects. Assertions have the same algorithm if it fits.
+    pinned = client.signing_alg
+    if pinned not in key.algorithms or (listed is not None and pinned not in listed):
+        pinned = None
+    return _choose_alg(key, listed, pinned, profile)
 
 
 def negotiate_binding(

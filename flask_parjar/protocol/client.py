@@ -110,6 +110,14 @@ class ClientConfig:
         return self.secret_key if method == "client_secret_jwt" else None
 
     @property
+    def former_assertion_keys(self) -> tuple[SigningKey, ...]:
+        """Our other keys that can sign client assertions: for sessions that began with them."""
+        first, keys = self.first_assertion_key, (*self.assertion_keys, *self.signing_keys)
+        if first is None or first.mark is None:  # no assertion of ours, or one with a secret
+            return ()
+        return tuple(key for key in keys if key.is_private and key.mark != first.mark)
+
+    @property
     def first_assertion_key(self) -> SigningKey | None:
         """The key of client assertions if the best of our methods has them."""
         return self.assertion_key(self.possible_client_auths[0])

@@ -8,7 +8,8 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from urllib.parse import quote_plus
 
 from ..errors import ProviderUnavailable
@@ -144,6 +145,45 @@ def with_claims(client_auth: Proof, claims: Mapping[str, Any]) -> Proof:
     return replace(client_auth, login_claims=claims)
 
 
+class LoginAssertions(NamedTuple):
+    """What the client assertions of one login have that those of another do not.
+
+    :param claims: further claims.
+    :param key: the `SigningKey.mark` of our key that signed the first of them; None for the
+        current key.
+    """
+
+    claims: Mapping[str, Any] = MappingProxyType({})
+    key: str | None = None
+
+
+class FormerKey(NamedTuple):
+    """A key that signs for the sessions that began with it, and its algorithm."""
+
+    key: SigningKey
+    alg: str
+
+
+def with_key(client_auth: Proof, mark: str | None) -> Proof | None:
+    """The client authentication of a login that began with one of our keys.
+
+    Some providers accept only that key for the code and for each refresh (AT Protocol).
+
+    :param mark: names the key; None for the current one.
+    :returns: None if the key is not configured any more.
+    """
+    current = mark_of_key(client_auth)  # None where the client now has no key, but a secret
+    if mark is None or current in (None, mark) or not isinstance(client_auth, ClientAssertion):
+        return client_auth
+    former = client_auth.former.get(mark)
+    return None if former is None else replace(client_auth, key=former.key, alg=former.alg)
+
+
+def mark_of_key(client_auth: Proof) -> str | None:
+    """The `SigningKey.mark` of the key that signs client assertions; None if there are none."""
+    return client_auth.key.mark if isinstance(client_auth, ClientAssertion) else None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAssertion:
     """``private_key_jwt`` or ``client_secret_jwt``: a new JWT for each request.
@@ -152,6 +192,7 @@ class ClientAssertion:
     :param typ: the ``typ`` of its header.
     :param further_claims: gives further claims; called for each assertion.
     :param login_claims: further claims of one login, over those.
+    :param former: our other keys, by their `SigningKey.mark`.
 
     RFC 7523 section 2.2, OpenID Connect Core 9, FAPI 2.0 section 5.3.3.1.
     """
@@ -163,6 +204,7 @@ class ClientAssertion:
     typ: str
     further_claims: Callable[[], Mapping[str, Any]] | None = None
     login_claims: Mapping[str, Any] = field(default_factory=dict)
+    former: Mapping[str, FormerKey] = field(default_factory=dict, repr=False)
 
     def apply(self, outbound: Outbound, *, now: int) -> Outbound:
         """See `Proof.apply`.

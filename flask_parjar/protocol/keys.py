@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import warnings
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ BACKDATED = 10
 
 MIN_RSA_BITS = 2048
 MAX_RSA_BITS = 8192  # a longer one is no safer in practice, and a verification takes a second
+
+_MARK = 8  # characters: enough for the few keys of one site
 
 #: Members of a JWS header that can name a key.
 KEY_HEADERS = ("kid", "x5t#S256", "x5t", "x5c")
@@ -100,6 +103,18 @@ class SigningKey:
             for name, needs in ALGORITHMS.items()
             if needs.kty == self.kty and needs.crv in (None, self.crv)
         )
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it signs, here or elsewhere; other keys of a set are only published."""
+        return self.signer is not None or bool(self._key.is_private)
+
+    @property
+    def mark(self) -> str | None:
+        """A short name for this key in a session, made of its ``kid``; None if it has none."""
+        if self.kid is None:
+            return None
+        return b64encode(hashlib.sha256(self.kid.encode()).digest())[:_MARK]
 
     def negotiate(
         self,

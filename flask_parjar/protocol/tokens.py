@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from ..errors import TokenRejected
 from .binding import BEARER, TokenBinding, read_binding
+from .client_auth import LoginAssertions
 from .encoding import parse_json_object, parse_seconds
 
 MAX_SCOPE = 8 * 1024
@@ -40,6 +41,7 @@ class TokenSet:
         none.
     :param resources: the APIs that they are for, named in each refresh (RFC 8707 section 2.2).
     :param assertion_claims: further claims of the client assertions that come with them.
+    :param assertion_key: the `SigningKey.mark` of our key that signs these; None without one.
     :param expires_at: when the access token ends, in seconds since 1970; None if the provider does
         not say.
     :param renew_at: when to renew the access token, a little earlier.
@@ -55,6 +57,7 @@ class TokenSet:
     scopes: tuple[str, ...]
     resources: tuple[str, ...] = ()
     assertion_claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    assertion_key: str | None = None
     expires_at: int | None
     renew_at: int | None = None
     replaced: tuple[ReplacedToken, ...] = field(default=(), repr=False)
@@ -108,6 +111,11 @@ class TokenSet:
             expires_at=expires_at,
             renew_at=renew_at,
         )
+
+    @property
+    def assertions(self) -> LoginAssertions:
+        """How the client authenticates with them."""
+        return LoginAssertions(self.assertion_claims, self.assertion_key)
 
     def lives(self, now: int) -> bool:
         """Whether the access token can still be used; True if its end is not known."""

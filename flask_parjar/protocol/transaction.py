@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .client_auth import LoginAssertions
 from .encoding import b64encode
 from .sealing import derive_key
 
@@ -29,6 +30,7 @@ class Transaction:
     :param next: the path that the login leads to.
     :param resources: the APIs that the tokens are for (RFC 8707).
     :param assertion_claims: further claims of client assertions.
+    :param assertion_key: the `SigningKey.mark` of our key for them; None for the current one.
     :param acr_values: the ``acr`` of the ID token must be one of these; empty for any.
     :param present: claims that the ID token must have.
     :param subjects: the ``sub`` of the ID token must be one of these; empty for any.
@@ -47,11 +49,17 @@ class Transaction:
     scopes: tuple[str, ...]
     resources: tuple[str, ...] = ()
     assertion_claims: Mapping[str, Any] = field(default_factory=dict)
+    assertion_key: str | None = None
     max_age: int | None = None
     acr_values: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
     subjects: tuple[str, ...] = ()
     tenant_issuer: str = ""
+
+    @property
+    def assertions(self) -> LoginAssertions:
+        """How the client authenticates for this login."""
+        return LoginAssertions(self.assertion_claims, self.assertion_key)
 
     @property
     def nonce(self) -> str:

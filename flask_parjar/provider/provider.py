@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from ..protocol.agreement import Agreement
 from ..protocol.authorization import PushedRequest
 from ..protocol.binding import TokenBinding
 from ..protocol.client import ClientConfig
-from ..protocol.client_auth import with_claims
+from ..protocol.client_auth import LoginAssertions, mark_of_key, with_claims, with_key
 from ..protocol.id_token import IDTokenClaims, verify_id_token, verify_renewed_id_token
 from ..protocol.jwe import EncryptionKey
 from ..protocol.keys import PublicKey
@@ -32,10 +33,13 @@ from .nonces import Nonces
 from .published import Published
 from .spent_tokens import SpentTokens
 
+log: logging.Logger = logging.getLogger("flask_parjar")
+
 #: How a push ends at a provider that ignores ``request`` and misses the parameters, or that takes
 #: the push for the request of a browser.
 _OF_IGNORED_SIGNATURES = ("push_refused", "provider_redirect")
 _NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
+_OF_NO_LOGIN = LoginAssertions()
 _MAY_TAKE_NO_SIGNED_REQUESTS = (
     "; its metadata says nothing of signed requests, so perhaps it takes none: see PARJAR_REQUEST"
 )
@@ -209,16 +213,18 @@ class Provider:
             "code_verifier": transaction.code_verifier,
             "resource": list(transaction.resources),
         }
-        claims = transaction.assertion_claims
-        answer = self._post_for_tokens(form, binding, claims, refused="code_refused", now=now)
+        assertions = transaction.assertions
+        answer = self._post_for_tokens(form, binding, assertions, refused="code_refused", now=now)
         tokens = TokenSet.parse(
             answer.document or {}, asked_scopes=transaction.scopes, binding=binding, now=now
         )
+        current = self.agreement(now).client_auth
         return replace(
             tokens,
             binding=binding.after(answer),
             resources=transaction.resources,
-            assertion_claims=claims,
+            assertion_claims=assertions.claims,
+            assertion_key=mark_of_key(with_key(current, assertions.key) or current),
         )
 
     def verify_id_token(
@@ -313,7 +319,7 @@ class Provider:
         }
         try:
             answer = self._post_for_tokens(
-                form, tokens.binding, tokens.assertion_claims, refused="refresh_refused", now=now
+                form, tokens.binding, tokens.assertions, refused="refresh_refused", now=now
             )
         except ProviderRefused as exc:
             if exc.error_code == "client_refused":  # the same would happen to every session
@@ -366,13 +372,13 @@ class Provider:
         kind: str,
         *,
         binding: TokenBinding,
-        assertion_claims: Mapping[str, Any] = _NO_CLAIMS,
+        assertions: LoginAssertions = _OF_NO_LOGIN,
         now: int,
     ) -> None:
         """Revoke a token, if the provider has a revocation endpoint.
 
         :param kind: ``refresh_token`` or ``access_token``.
-        :param assertion_claims: further claims of the client assertion.
+        :param assertions: those of the login.
         :raises ProviderRefused: ``revocation_refused``, ``client_refused``.
         :raises ProviderUnavailable: the provider or the network is broken.
 
@@ -382,7 +388,7 @@ class Provider:
         if url is None:
             return
         form = {"token": token, "token_type_hint": kind}
-        answer = self._post("revocation", url, form, binding, assertion_claims, now=now)
+        answer = self._post("revocation", url, form, binding, assertions, now=now)
         if not 200 <= answer.status < 300:  # some providers answer 202 or 204
             raise refusal(answer, "revocation_refused", now=now)
 
@@ -405,7 +411,7 @@ class Provider:
         self,
         form: Parameters,
         binding: TokenBinding,
-        assertion_claims: Mapping[str, Any],
+        assertions: LoginAssertions,
         *,
         refused: str,
         now: int,
@@ -415,7 +421,7 @@ class Provider:
         :param refused: the error code if the answer is not a 200.
         """
         url = self.agreement(now).endpoints.token
-        answer = self._post("token", url, form, binding, assertion_claims, now=now)
+        answer = self._post("token", url, form, binding, assertions, now=now)
         if answer.status != 200:
             raise refusal(answer, refused, now=now)
         return answer
@@ -426,12 +432,20 @@ class Provider:
         url: str,
         form: Parameters,
         binding: TokenBinding,
-        assertion_claims: Mapping[str, Any],
+        assertions: LoginAssertions,
         *,
         now: int,
     ) -> Answer:
         """Post a form with client authentication."""
-        client_auth = with_claims(self.agreement(now).client_auth, assertion_claims)
+        current = self.agreement(now).client_auth
+        client_auth = with_key(current, assertions.key)
+        if client_auth is None:
+            log.warning(
+                "%s: the key that signed the login of a session is in PARJAR_SIGNING_KEY and "
+                "PARJAR_ASSERTION_KEY no more; the current key signs in its place",
+                self.issuer,
+            )
+        client_auth = with_claims(client_auth or current, assertions.claims)
         proofs = (client_auth, *binding.proofs(nonces=self.nonces))
         return self._endpoints.send(
             endpoint, lambda: Outbound.post(url, form), proofs=proofs, now=now

@@ -38,7 +38,7 @@ MAX_PAGES = MAX_RETURN_PATH
 #: The first 132 bits of what is derived for it, whether to start again, and the provider.
 _STATE = re.compile(r"([A-Za-z0-9_-]{22})([01])([A-Za-z0-9_-]{1,40})")
 _LISTS_OF_WORDS = ("scopes", "resources", "acr_values", "present", "subjects")
-_OTHER_KINDS = ("max_age", "next", "assertion_claims", "tenant_issuer")
+_OTHER_KINDS = ("max_age", "next", "assertion_claims", "key", "tenant_issuer")
 _NO_OTHERS: Mapping[str, Any] = MappingProxyType({})
 
 
@@ -64,6 +64,7 @@ class PendingLogin(NamedTuple):
     :param scopes: those that were asked for; None where they are the configured ones.
     :param resources: likewise.
     :param next: the path that the login leads to; None for PARJAR_AFTER_LOGIN.
+    :param key: names our key that signs the client assertions; None if we have only one.
     :param others: what a later version of this library asked for. It is written back unchanged:
         otherwise a process of this version would remove a demand from the login.
     """
@@ -81,6 +82,7 @@ class PendingLogin(NamedTuple):
     subjects: tuple[str, ...] = ()
     next: str | None = None
     assertion_claims: Mapping[str, Any] = _NO_OTHERS
+    key: str | None = None
     tenant_issuer: str = ""
     others: Mapping[str, Any] = _NO_OTHERS
 
@@ -102,6 +104,7 @@ class PendingLogin(NamedTuple):
             subjects=transaction.subjects,
             next=None if transaction.next == return_path(None) else transaction.next,
             assertion_claims=transaction.assertion_claims,
+            key=transaction.assertion_key,
             tenant_issuer=transaction.tenant_issuer,
         )
 
@@ -121,7 +124,7 @@ class PendingLogin(NamedTuple):
             and is_number(asked.get("max_age", 0))
             and parse_return_path(asked.get("next", "/")) is not None
             and isinstance(asked.get("assertion_claims", {}), dict)
-            and isinstance(asked.get("tenant_issuer", ""), str)
+            and are_words([asked.get("key", ""), asked.get("tenant_issuer", "")])
         ):
             return None
         known = {name: tuple(asked[name]) for name in _LISTS_OF_WORDS if name in asked}
@@ -135,6 +138,7 @@ class PendingLogin(NamedTuple):
             subjects=known.get("subjects", ()),
             next=asked.get("next"),
             assertion_claims=asked.get("assertion_claims", _NO_OTHERS),
+            key=asked.get("key"),
             tenant_issuer=asked.get("tenant_issuer", ""),
             others={name: asked[name] for name in asked if name not in (*known, *_OTHER_KINDS)},
         )
@@ -150,6 +154,7 @@ class PendingLogin(NamedTuple):
             "subjects": self.subjects or None,
             "next": self.next,
             "assertion_claims": dict(self.assertion_claims) or None,
+            "key": self.key,
             "tenant_issuer": self.tenant_issuer or None,
         }
         asked = {name: value for name, value in asked.items() if value is not None}
@@ -172,6 +177,7 @@ class PendingLogin(NamedTuple):
             started_at=self.started_at,
             next=return_path(None) if self.next is None else self.next,
             assertion_claims=dict(self.assertion_claims),
+            assertion_key=self.key,
             tenant_issuer=self.tenant_issuer,
             scopes=client.scopes if self.scopes is None else self.scopes,
             resources=_configured_resources(client) if self.resources is None else self.resources,
@@ -228,12 +234,19 @@ def start_transaction(
         scopes=client.scopes if options.scopes is None else tuple(options.scopes),
         resources=asked_resources(client.authorization_params, options),
         assertion_claims=dict(options.assertion_claims or {}),
+        assertion_key=_key_to_remember(client),
         max_age=options.max_age,
         acr_values=demands.acr_values,
         present=demands.present,
         subjects=demands.subjects,
         tenant_issuer=person.issuer if client.tenants else "",
     )
+
+
+def _key_to_remember(client: ClientConfig) -> str | None:
+    """Name the key of a login if we have several: while it is under way, another may come first."""
+    key = client.first_assertion_key if client.former_assertion_keys else None
+    return None if key is None else key.mark
 
 
 def put_transaction(transaction: Transaction, client: ClientConfig) -> None:

@@ -122,3 +122,9 @@ class PairFiles:
             "PARJAR_CLIENT_CERT": str(self.certificate),
             "PARJAR_CLIENT_CERT_KEY": str(self.key),
         }
+
+
+def make_key_and_certificate() -> tuple[str, bytes]:
+    """A key as PEM, and its self-signed certificate as DER."""
+    pair = make_pair()
+    return pair.key_pem, pair.certificate.public_bytes(Encoding.DER)
