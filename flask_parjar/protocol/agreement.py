@@ -321,7 +321,7 @@ def negotiate_request_signing(
         # A provider that lists algorithms only for client assertions verifies the same ones here.
         assertion_algs = metadata.token_endpoint_auth_signing_alg_values_supported or ()
         pinned = next((alg for alg in key.algorithms if alg in assertion_algs), None)
-    alg = _choose_alg(key, listed, pinned, profile)
+    alg = _choose_alg(key, profile, listed=listed, pinned=pinned)
     if alg is None:
         return Disagreement(
             code="signing_alg_unsupported",
@@ -343,7 +343,7 @@ def negotiate_request_signing(
 
 
 def _choose_alg(
-    key: SigningKey, listed: tuple[str, ...] | None, pinned: str | None, profile: Profile
+    key: SigningKey, profile: Profile, *, listed: tuple[str, ...] | None, pinned: str | None
 ) -> str | None:
     """The algorithm of one of our keys; None if we have none in common, or the profile has not."""
     alg = key.negotiate(profile.permitted(listed), pinned, unlisted=profile.unlisted_algs)
@@ -435,7 +435,7 @@ def _assertion_alg(
     pinned = client.signing_alg
     if pinned not in key.algorithms or (listed is not None and pinned not in listed):
         pinned = None
-    return _choose_alg(key, listed, pinned, profile)
+    return _choose_alg(key, profile, listed=listed, pinned=pinned)
 
 
 def negotiate_binding(

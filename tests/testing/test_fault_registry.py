@@ -53,7 +53,19 @@ def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo")
     keys.publish_decryption_keys()
     if hook.endswith("id_token") or hook == "jarm":
         key = keys.signing_key(alg)
-        names = ("iss", "sub", "aud", "sid", "tid", "nonce", "at_hash", "acr", "amr", "code", "state")
+        names = (
+            "iss",
+            "sub",
+            "aud",
+            "sid",
+            "tid",
+            "nonce",
+            "at_hash",
+            "acr",
+            "amr",
+            "code",
+            "state",
+        )
         return IDTokenDraft(
             header={"alg": alg, "kid": key.kid} | ({} if hook == "jarm" else {"typ": "JWT"}),
             claims={**dict.fromkeys(names, "x"), "iat": NOW, "exp": NOW + 9, "auth_time": NOW - 1},
