@@ -17,8 +17,8 @@
 // Refresh tokens rotate at each use, and the second use of one revokes all tokens of that login.
 // When it listens it prints one line, {"issuer": …, "port": …}; on stderr it complains of an unsupported
 // Node, of a configuration it cannot use, and of its own failures, and is silent otherwise.
-// GET /__calls answers what the protocol's endpoints received since the start, and which logout tokens
-// were sent; DELETE /__calls forgets it.
+// GET /__calls answers what the protocol's endpoints received and answered since the start, and which
+// logout tokens were sent; DELETE /__calls forgets it.
 // PUT /__access_tokens {"seconds": 60} or {"until": seconds since 1970} says how long they hold from now on.
 
 import { X509Certificate, createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
@@ -40,6 +40,7 @@ const ENDPOINTS = {
   '/request': 'pushed_authorization_request',
   '/auth': 'authorization',
   '/token': 'token',
+  '/token/introspection': 'introspection',
   '/token/revocation': 'revocation',
   '/me': 'userinfo',
   '/session/end': 'end_session',
@@ -157,6 +158,7 @@ class Record {
       certificate: thumbprintOf(certificateOf(request)),
       status: null,
       error: null,
+      answer: '',
     };
     this.calls.push(call);
     request.record = call;
@@ -176,6 +178,11 @@ class Record {
     response.writeHead = (status, ...rest) => {
       call.status = status;
       return writeHead.call(response, status, ...rest);
+    };
+    const end = response.end;
+    response.end = (body, ...rest) => {
+      if (typeof body === 'string' || Buffer.isBuffer(body)) call.answer = body.toString();
+      return end.call(response, body, ...rest);
     };
   }
 
@@ -201,6 +208,7 @@ class Record {
       certificate: null,
       status: error ? null : 200,
       error: error && { error: error.error ?? error.message, description: null, detail: null },
+      answer: '',
     });
   }
 

@@ -49,7 +49,8 @@ class Call:
 
     ``query`` and ``form`` are pairs in order of arrival, duplicates included; ``authorization`` is
     the scheme of that header in lower case; ``certificate`` is the thumbprint of that of the TLS
-    connection; ``error`` is the provider's reason where it refused.
+    connection; ``error`` is the provider's reason where it refused; ``answer`` is the text of the
+    response.
     """
 
     endpoint: str
@@ -62,6 +63,7 @@ class Call:
     certificate: str | None
     status: int | None
     error: dict[str, str | None] | None
+    answer: str
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> Call:
@@ -138,8 +140,8 @@ class ProviderProcess(ChildProcess):
         """Return what the provider received since :meth:`forget_calls`, in order of arrival.
 
         :param endpoint: ``discovery``, ``jwks``, ``pushed_authorization_request``,
-            ``authorization``, ``token``, ``revocation``, ``userinfo`` or ``end_session``; without
-            it all of them. Of a ``backchannel_logout``, which the provider sends, it is the
+            ``authorization``, ``token``, ``introspection``, ``revocation``, ``userinfo`` or
+            ``end_session``; without it all of them. Of a ``backchannel_logout``, which the provider sends, it is the
             path, and whether the client accepted it.
         """
         calls = [Call.parse(record) for record in self._answer("GET", "/__calls")]
