@@ -35,8 +35,9 @@ from tests.support.requirements import NotPrepared, need
 
 REQUIRED_BY = "PARJAR_REQUIRE_INTEROP"
 
-#: It waits for more than a minute. `tox -e interop-slow` names it, so that it is collected.
-collect_ignore = ["test_keycloak_slow.py"]
+#: They take more than a minute. `tox -e interop-slow` and `tox -e interop-matrix` name them: then
+#: they are collected.
+collect_ignore = ["test_keycloak_slow.py", "test_matrix.py"]
 
 
 def prepare(step: Callable[[], object]) -> None:

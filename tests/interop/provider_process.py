@@ -15,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from joserfc.jwk import import_key
+
 from tests.support.child_process import SECONDS_TO_START, ChildProcess
+from tests.support.jwt import read_jwt
 
 HERE = Path(__file__).parent
 OLDEST_NODE = 20
@@ -75,6 +78,12 @@ class Call:
         """Return the value of a form field that came exactly once."""
         (value,) = [value for key, value in self.form if key == name]
         return value
+
+
+def proof_of(call: Call) -> tuple[str, dict[str, Any]]:
+    """Return the thumbprint of the key of a DPoP proof, and its claims (RFC 9449 section 4.2)."""
+    header, claims = read_jwt(call.headers["dpop"])
+    return str(import_key(header["jwk"]).thumbprint()), claims
 
 
 class ProviderProcess(ChildProcess):
@@ -141,8 +150,8 @@ class ProviderProcess(ChildProcess):
 
         :param endpoint: ``discovery``, ``jwks``, ``pushed_authorization_request``,
             ``authorization``, ``token``, ``introspection``, ``revocation``, ``userinfo`` or
-            ``end_session``; without it all of them. Of a ``backchannel_logout``, which the provider sends, it is the
-            path, and whether the client accepted it.
+            ``end_session``; without it all of them. Of a ``backchannel_logout``, which the
+            provider sends, it is the path, and whether the client accepted it.
         """
         calls = [Call.parse(record) for record in self._answer("GET", "/__calls")]
         return [call for call in calls if endpoint in (None, call.endpoint)]

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 import requests
 from flask.testing import FlaskClient
-from joserfc.jwk import import_key
 
 from flask_parjar import ParJar
 from tests.interop import oidc_client
 from tests.interop.client_site import SECRET, account, begin, come_back, log_in, new_site
-from tests.interop.provider_process import Call, ProviderProcess, StartProvider
+from tests.interop.provider_process import ProviderProcess, StartProvider, proof_of
 from tests.interop.scripted_browser import OpenBrowser
 from tests.support.headers import FROM_THE_SITE, NAVIGATION
 from tests.support.interop_table import shows_at
@@ -79,12 +78,6 @@ def token(site: FlaskClient) -> str:
     answer = site.get("/token", headers=NAVIGATION)
     assert answer.status_code == 200, answer.headers.get("Location")
     return answer.text
-
-
-def proof_of(call: Call) -> tuple[str, dict[str, Any]]:
-    """The thumbprint of the key of a proof, and its claims."""
-    header, claims = read_jwt(call.headers["dpop"])
-    return str(import_key(header["jwk"]).thumbprint()), claims
 
 
 def key_of_token(provider: ProviderProcess, access_token: str) -> str:
