@@ -200,7 +200,7 @@ class AuthorizationRequest:
     """The parameters of one authorization request, not yet signed."""
 
     client_id: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, Any] = field(repr=False)
 
     @classmethod
     def build(

@@ -29,7 +29,7 @@ class IDTokenClaims:
     """
 
     header: Mapping[str, Any]
-    claims: Mapping[str, Any]
+    claims: Mapping[str, Any] = field(repr=False)
     checked: tuple[str, ...]
     jws: str = field(repr=False)
 

@@ -33,7 +33,7 @@ class VerifiedToken:
     """
 
     header: Mapping[str, Any]
-    claims: Mapping[str, Any]
+    claims: Mapping[str, Any] = field(repr=False)
     jws: str = field(repr=False)
 
 

@@ -76,6 +76,13 @@ def test_the_examples_of_rfc_7515(token: str, alg: str) -> None:
     assert verify(token) == VerifiedToken(header={"alg": alg}, claims=CLAIMS, jws=token)
 
 
+def test_the_claims_of_a_token_are_not_in_its_repr() -> None:
+    """The nonce of a login is one of them."""
+    verified = VerifiedToken(header={"alg": "ES256"}, claims={"nonce": "n-0S6"}, jws="a.b.c")
+    assert "ES256" in repr(verified)
+    assert "n-0S6" not in repr(verified) and "a.b.c" not in repr(verified)
+
+
 def test_the_example_of_rfc_8037_is_read_only_after_its_signature_holds() -> None:
     reason = "payload: Expecting value: line 1 column 1 (char 0)"
     with refused(TokenRejected, "token_malformed", reason):
