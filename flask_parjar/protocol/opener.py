@@ -112,7 +112,7 @@ class TokenOpener(NamedTuple):
         """
         signed = self._decrypt(text, kind)
         if kind.issuer_first:
-            _verify_issuer(read_unverified(signed), self.agreement.issuer)
+            self.agreement.accepted_issuer.verify(read_unverified(signed), tenant_named=False)
         token = verify_token(
             signed,
             keys=self.keys,
