@@ -36,6 +36,7 @@ __all__ = [
     "CertificateBindingDraft",
     "ConsentRequiredError",
     "DPoPBindingDraft",
+    "DPoPChallengeDraft",
     "DPoPNonceDraft",
     "IDTokenDraft",
     "InvalidClientError",
@@ -143,6 +144,13 @@ class CertificateBindingDraft:
     """The certificate that tokens are about to be bound to, by its thumbprint; None for none."""
 
     x5t: str | None
+
+
+@dataclass(slots=True, kw_only=True)
+class DPoPChallengeDraft:
+    """The scheme in ``WWW-Authenticate`` where a proof is refused (RFC 9449 section 7.1)."""
+
+    scheme: str
 
 
 @dataclass(slots=True, kw_only=True)

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 
 from flask import Blueprint, Response, jsonify, request
 
-from .answers import Answer, DPoPNonceDraft, InvalidRequestError, OAuth2Error, refusal
+from .answers import (
+    Answer,
+    DPoPChallengeDraft,
+    DPoPNonceDraft,
+    InvalidRequestError,
+    OAuth2Error,
+    refusal,
+)
 from .app import form_parameters, resources
 from .client_auth import CREDENTIALS, authenticate
 from .clients import Client
@@ -142,7 +149,9 @@ class ClientEndpoints:
             try:
                 jkt = self._proof_key("userinfo_endpoint", access_token=token)
             except OAuth2Error as error:
-                return _challenge("DPoP", str(error.error))
+                draft = DPoPChallengeDraft(scheme="DPoP")
+                self.provider.faults.act("dpop_challenge", draft)
+                return _challenge(draft.scheme, str(error.error))
         grant = self.provider.memory.access_tokens.get(token)
         person = grant and self.provider.person(grant.sign_in.sub)
         bearer = scheme.lower() == "bearer"

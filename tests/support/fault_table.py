@@ -187,6 +187,7 @@ FAULTS: dict[str, dict[str, Row]] = {
     },
     "DPoP": {
         "dpop_binding_foreign": Row("userinfo_refused", 502, "DPTJU"),
+        "dpop_challenge_other_case": Row(None, 302, "DPPTJUU"),
         "dpop_nonce_control_characters": Row("dpop_refused", 502, "DP"),
         "dpop_nonce_for_ever": Row("dpop_refused", 502, "DPP"),
         "dpop_nonce_missing": Row("dpop_refused", 502, "DP"),
@@ -237,6 +238,7 @@ FAULTS: dict[str, dict[str, Row]] = {
         "id_token_alg_none": Row("token_algorithm", 502, "DPTJ"),
         "id_token_alg_none_disguised": Row("token_algorithm", 502, "DPTJ"),
         "id_token_alg_not_a_string": Row("token_algorithm", 502, "DPTJ"),
+        "id_token_alg_unlisted": Row("token_algorithm", 502, "DPTJ"),
         "id_token_at_hash_missing": Row(None, 302, "DPTJ"),
         "id_token_at_hash_not_a_string": Row("token_hash", 502, "DPTJ"),
         "id_token_at_hash_wrong": Row("token_hash", 502, "DPTJ"),

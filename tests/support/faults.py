@@ -58,7 +58,7 @@ class Outcome:
 def attempt(fault: str) -> Outcome:
     """Log in while the provider misbehaves in one way."""
     config: dict[str, object] = {"PARJAR_SCOPES": SCOPES}
-    if fault.startswith(("userinfo", "dpop_binding")):
+    if fault.startswith(("userinfo", "dpop_binding", "dpop_challenge")):
         config["PARJAR_USERINFO"] = True
     if fault.endswith("client_secret"):
         config["PARJAR_CLIENT_AUTH"] = "client_secret_post"
@@ -90,7 +90,7 @@ def _attempt(fault: str, config: dict[str, object]) -> Outcome:
     if "tenant" in fault:
         provider = make_tenants_provider()
         config["PARJAR_TENANTS"] = TENANTS
-    provider.dpop_nonces = fault.startswith("dpop_nonce")
+    provider.dpop_nonces = fault.startswith(("dpop_nonce", "dpop_challenge"))
     app = make_site(provider, prepare=_exacting_login, **config)
     more = any(claim in fault for claim in ASKS_FOR_MORE)
     with provider.fault(fault):

@@ -20,6 +20,7 @@ from flask_parjar.testing.answers import (
     Answer,
     AuthorizationAnswer,
     DPoPBindingDraft,
+    DPoPChallengeDraft,
     DPoPNonceDraft,
     IDTokenDraft,
 )
@@ -77,6 +78,8 @@ def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo")
         return DPoPNonceDraft(nonce="n")
     if hook == "dpop_binding":
         return DPoPBindingDraft(jkt="k")
+    if hook == "dpop_challenge":
+        return DPoPChallengeDraft(scheme="DPoP")
     if hook == "jwe":
         key = FixedKeys(ENCRYPTION_KEYS).encryption_key("ECDH-ES")
         assert key is not None
@@ -118,6 +121,8 @@ def leaving(value: Any) -> object:
         return value.nonce
     if isinstance(value, DPoPBindingDraft):
         return value.jkt
+    if isinstance(value, DPoPChallengeDraft):
+        return value.scheme
     return (value.status, value.headers, value.content_type, value.text(), value.body)
 
 
@@ -192,6 +197,11 @@ def algs_of_id_tokens(client: HandMadeClient) -> object:
     return document["id_token_encryption_alg_values_supported"]
 
 
+def challenge_of_userinfo(client: HandMadeClient) -> str | None:
+    headers = {"Authorization": "DPoP a-token", "DPoP": "not a proof"}
+    return client.http.get(f"{OP}/userinfo", headers=headers).headers.get("WWW-Authenticate")
+
+
 BESIDE = ["code", "error", "iss"]
 #: What is seen of each fault that a client accepts.
 ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
@@ -214,6 +224,7 @@ ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
         False,
     ),
     "token_dpop_lower_case": (lambda c: c.tokens()["token_type"], "dpop"),
+    "dpop_challenge_other_case": (challenge_of_userinfo, 'dPOp error="invalid_dpop_proof"'),
     "token_type_lower_case": (lambda c: c.tokens()["token_type"], "bearer"),
     "id_token_at_hash_missing": (lambda c: "at_hash" in claims(c), False),
     "id_token_aud_array": (lambda c: claims(c)["aud"], ["hand made/client:1"]),

@@ -26,7 +26,7 @@ _MODULES = (
 
 #: Every fault of a login. Names begin with the hook: ``metadata_``, ``jwks_``, ``par_``,
 #: ``response_``, ``token_``, ``id_token_``, ``userinfo_``, ``dpop_nonce_``, ``dpop_binding_``,
-#: ``jwe_``, ``jarm_``, ``certificate_binding_``.
+#: ``dpop_challenge_``, ``jwe_``, ``jarm_``, ``certificate_binding_``.
 FAULTS: Mapping[str, Fault] = MappingProxyType(
     {name: fault for module in _MODULES for name, fault in module.table.faults.items()}
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from ..answers import Answer, DPoPBindingDraft, DPoPNonceDraft
+from ..answers import Answer, DPoPBindingDraft, DPoPChallengeDraft, DPoPNonceDraft
 from .table import FaultTable, error
 
 OVERSIZED_NONCE = 10_000
@@ -83,6 +83,15 @@ def token_dpop_proof_refused(answer: Answer) -> None:
 def dpop_binding_foreign(draft: DPoPBindingDraft) -> None:
     """The access token is bound to another key than that of the proof."""
     draft.jkt = "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"  # of RFC 9449 section 6.1
+
+
+_FAPI2 = "fapi2-security-profile-final-client-test-"
+
+
+@table.at("dpop_challenge", oidf=_FAPI2 + "rs-dpop-auth-scheme-case-insensitivity")
+def dpop_challenge_other_case(draft: DPoPChallengeDraft) -> None:
+    """Userinfo asks for a nonce, and writes the scheme `dPOp`: it is the same scheme."""
+    draft.scheme = "dPOp"
 
 
 @refresh_table.at("refresh")

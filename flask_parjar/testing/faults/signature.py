@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
 from collections.abc import Callable
 
-from joserfc.jwk import OctKey
+from joserfc.jwk import OctKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from ..answers import Answer, IDTokenDraft
@@ -110,7 +111,34 @@ def id_token_hs256_with_public_key(draft: IDTokenDraft) -> None:
     mac(draft, b"" if isinstance(key, OctKey) else key.as_pem(private=False))
 
 
-@table.at("id_token", oidf=_FAPI2 + "invalid-alternate-alg")
+@table.at("metadata", oidf=_FAPI2 + "invalid-alternate-alg")
+def id_token_alg_unlisted(answer: Answer) -> None:
+    """`alg` is RS256, which the metadata does not list; the key is published."""
+    listed = answer.document.get("id_token_signing_alg_values_supported")
+    others = [alg for alg in listed if alg != "RS256"] if isinstance(listed, list) else []
+    answer.put("id_token_signing_alg_values_supported", others)
+
+
+@table.also("id_token_alg_unlisted", "jwks")
+def further_rsa_key(answer: Answer) -> None:
+    """Publish a key for RS256 beside the others."""
+    answer.put("keys", [*published(answer), public_jwk(_further_rsa_key())])
+
+
+@table.also("id_token_alg_unlisted", "id_token")
+def sign_with_rs256(draft: IDTokenDraft) -> None:
+    """Sign with that key."""
+    draft.key = _further_rsa_key()
+    draft.header["alg"], draft.header["kid"] = "RS256", draft.key.kid
+
+
+@functools.cache
+def _further_rsa_key() -> RSAKey:
+    key: RSAKey = RSAKey.generate_key(2048, {"use": "sig", "kid": "further-rs256"})
+    return key
+
+
+@table.at("id_token")
 def id_token_hs256_with_client_secret(draft: IDTokenDraft) -> None:
     """`alg` is HS256, and the secret is the client's; the provider promised another algorithm."""
     mac(draft, (draft.client.client_secret or "no secret").encode())
