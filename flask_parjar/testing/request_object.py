@@ -56,7 +56,12 @@ def _decrypted(text: str, *, client: Client, provider: ProviderState) -> str:
 def _verify_signature(
     text: str, *, client: Client, provider: ProviderState
 ) -> Mapping[str, object]:
-    offered = provider.offered("request_object_signing_alg_values_supported")
+    offered = provider.offered(
+        "request_object_signing_alg_values_supported"
+        if "request_object_signing_alg_values_supported" in provider.metadata
+        # Without a list of their own, request objects have the algorithms of client assertions.
+        else "token_endpoint_auth_signing_alg_values_supported"
+    )
     signed = parse(text)
     # RFC 9101 section 10.8, RFC 8725 section 3.11: no other kind of JWT is a request object.
     if signed.header.get("typ") != "oauth-authz-req+jwt":

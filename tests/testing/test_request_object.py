@@ -280,3 +280,16 @@ def unsigned(client: HandMadeClient, changes: Mapping[str, Any]) -> str:
 def test_none_is_refused_even_where_the_metadata_offers_it(client: HandMadeClient) -> None:
     client.provider.metadata["request_object_signing_alg_values_supported"] = ["none", "HS256"]
     refused(client.push(unsigned(client, {"alg": "none"})), OBJECT, "alg 'none' is not one of")
+
+
+def test_without_a_list_requests_have_the_algorithms_of_client_assertions(
+    client: HandMadeClient,
+) -> None:
+    """Providers for FAPI often have no list for requests, and accept no RS256."""
+    other = HandMadeClient(client.provider, method="client_secret_post", now=client.now)
+    metadata = client.provider.metadata
+    del metadata["request_object_signing_alg_values_supported"]
+    metadata["token_endpoint_auth_signing_alg_values_supported"] = ["PS256", "ES256"]
+    assert other.push().status_code == 201
+    metadata["token_endpoint_auth_signing_alg_values_supported"] = ["PS256", "HS256"]
+    refused(other.push(), OBJECT, "alg 'ES256' is not one of")
