@@ -17,6 +17,7 @@ version = release = flask_parjar.__version__
 
 extensions = [
     "sphinx.ext.autodoc",
+    "conformance_table",
     "error_codes_table",
     "fault_table",
     "interop_table",

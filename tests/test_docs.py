@@ -42,6 +42,8 @@ from flask_parjar.protocol.urls import MAX_RETURN_PATH
 from flask_parjar.stores import open_store
 from flask_parjar.stores.cookies import CHUNK
 from flask_parjar.testing import FAULTS, REFRESH_FAULTS, DevProvider
+from tests.conformance.table import MODULES as CONFORMANCE
+from tests.conformance.table import ROWS as CONFORMANCE_ROWS
 from tests.support.doc_pages import PAGES, README, ROOT, RST_BLOCK, blocks, run
 from tests.support.fault_table import FAULTS as FAULT_TABLE
 from tests.support.interop_table import ABSENT, FEATURES, PROVIDERS, WORKS, marked, read_table
@@ -476,6 +478,13 @@ def test_the_interop_table_has_what_the_interop_tests_show_and_no_more() -> None
     assert {feature for _, feature in table} <= {*FEATURES}
     assert {*table.values()} <= {WORKS, ABSENT, *CODES}
     assert "\n.. interop-table::\n" in PAGES["interop"]
+
+
+def test_the_page_of_the_conformance_tests_has_every_plan_and_every_module() -> None:
+    page, plans = PAGES["conformance"], CONFORMANCE["plans"]
+    assert set(re.findall(r"^\S.*: ``([\w-]+)``\n-+$", page, re.MULTILINE)) == set(plans)
+    shown = re.findall(r"^\.\. conformance-table:: (\S+)$", page, re.MULTILINE)
+    assert {module for plan in shown for module in plans[plan]} == set(CONFORMANCE_ROWS)
 
 
 def test_every_fault_after_a_login_is_documented() -> None:

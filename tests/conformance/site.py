@@ -131,7 +131,8 @@ def oidc(provider: DevProvider, case: Case) -> dict[str, Any]:
 def fapi(provider: DevProvider, case: Case) -> dict[str, Any]:
     """The configuration for the plans of FAPI 2.0, and a provider for it.
 
-    The suite lists no algorithms for request objects, and accepts no RS256 in them.
+    It lists no algorithms for requests, as the suite does where they need not be signed, and
+    accepts no RS256 in them.
     """
     del provider.metadata["request_object_signing_alg_values_supported"]
     provider.metadata.update(
