@@ -160,7 +160,8 @@ def _of_variant(provider: DevProvider, variant: Variant) -> dict[str, Any]:
     if variant.suite["FAPIResponseMode"] == "jarm":
         provider.metadata["response_modes_supported"] = ["jwt"]
         provider.metadata["authorization_signing_alg_values_supported"] = FAPI_ALGORITHMS
-        config["PARJAR_RESPONSE_MODE"] = "jwt"
+        # The algorithm that a client registers for responses: without one it is RS256 (JARM 3).
+        config |= {"PARJAR_RESPONSE_MODE": "jwt", "PARJAR_ID_TOKEN_ALGS": ["PS256"]}
     return config
 
 
