@@ -149,8 +149,9 @@ def fapi(provider: DevProvider, case: Case) -> dict[str, Any]:
 def _of_plan(provider: DevProvider, plan: str) -> dict[str, Any]:
     if plan == SECURITY_PROFILE:
         provider.allow_requests("pushed")
-        return {"PARJAR_REQUEST": "pushed", "PARJAR_SIGNING_KEY": ec_key()}
-    return {"PARJAR_REQUEST": "pushed+signed", "PARJAR_SIGNING_KEY": rsa_key()}
+        config = {"PARJAR_PROFILE": "fapi2-security", "PARJAR_REQUEST": "pushed"}
+        return {**config, "PARJAR_SIGNING_KEY": ec_key()}
+    return {"PARJAR_PROFILE": "fapi2-message-signing", "PARJAR_SIGNING_KEY": rsa_key()}
 
 
 def _of_variant(provider: DevProvider, variant: Variant) -> dict[str, Any]:
