@@ -94,13 +94,9 @@ def _request_authorization(
             now=now,
         )
         parameters = {"client_id": agreement.client_id, "request_uri": pushed.request_uri}
-    redirect = AuthorizationRedirect(
-        endpoint=agreement.endpoints.authorization,
-        parameters=parameters,
-        request_object=request_object,
+    return AuthorizationRedirect.build(
+        agreement.endpoints.authorization, parameters, request_object=request_object
     )
-    redirect.check_length()
-    return redirect
 
 
 def _request_object(

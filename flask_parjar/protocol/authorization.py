@@ -342,8 +342,16 @@ def asked_resources(
     authorization_params: Mapping[str, Any], options: LoginOptions
 ) -> tuple[str, ...]:
     """The same as a list, for the token requests (RFC 8707 section 2.2)."""
-    asked = asked_resource(authorization_params, options)
-    return (asked,) if isinstance(asked, str) else tuple(asked or ())
+    return _as_list(asked_resource(authorization_params, options))
+
+
+def configured_resources(authorization_params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same for a login that asks for nothing beyond the configuration."""
+    return _as_list(authorization_params.get("resource"))
+
+
+def _as_list(resource: str | Sequence[str] | None) -> tuple[str, ...]:
+    return (resource,) if isinstance(resource, str) else tuple(resource or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -449,23 +457,26 @@ class AuthorizationRedirect:
 
     :param endpoint: the authorization endpoint.
     :param parameters: ``client_id`` and ``request_uri`` if the request was pushed.
+    :param url: both together.
     :param request_object: the one that was pushed, for signals; None if nothing was signed.
     """
 
     endpoint: str
     parameters: Parameters = field(repr=False)
+    url: str = field(repr=False)
     request_object: RequestObject | None
 
-    @property
-    def url(self) -> str:
-        """The URL; the endpoint's own query is kept (RFC 6749 section 3.1)."""
-        joint = "&" if "?" in self.endpoint else "?"
-        return f"{self.endpoint}{joint}{urlencode(self.parameters, doseq=True)}"
+    @classmethod
+    def build(
+        cls, endpoint: str, parameters: Parameters, *, request_object: RequestObject | None
+    ) -> AuthorizationRedirect:
+        """Build the URL; the endpoint's own query is kept (RFC 6749 section 3.1).
 
-    def check_length(self) -> None:
-        """Check that the URL is one that servers accept: that of an unpushed request may be long.
-
-        :raises LoginError: ``request_too_long``.
+        :raises LoginError: ``request_too_long``: that of an unpushed request may be longer than
+            servers accept.
         """
-        if len(self.url) > MAX_UNPUSHED_URL:
-            raise LoginError("request_too_long", f"{len(self.url)} characters")
+        joint = "&" if "?" in endpoint else "?"
+        url = f"{endpoint}{joint}{urlencode(parameters, doseq=True)}"
+        if len(url) > MAX_UNPUSHED_URL:
+            raise LoginError("request_too_long", f"{len(url)} characters")
+        return cls(endpoint=endpoint, parameters=parameters, url=url, request_object=request_object)

@@ -211,10 +211,8 @@ class ClientAssertion:
 
         :raises ValueError: the further claims are none; and what their function raises.
         """
-        further = {} if self.further_claims is None else self.further_claims()
-        check_assertion_claims(further)
         claims = {
-            **further,
+            **self._further_claims(),
             **self.login_claims,
             "iss": self.client_id,
             "sub": self.client_id,
@@ -231,6 +229,13 @@ class ClientAssertion:
                 "client_assertion": self.key.sign(claims, alg=self.alg, typ=self.typ),
             }
         )
+
+    def _further_claims(self) -> Mapping[str, Any]:
+        if self.further_claims is None:
+            return {}
+        further = self.further_claims()
+        check_assertion_claims(further)
+        return further
 
     def learn(self, answer: Answer) -> bool:
         """See `Proof.learn`: an answer changes nothing."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import hashlib
 import hmac
-import json
 import re
 import secrets
 from collections.abc import Callable, Mapping
@@ -25,7 +24,7 @@ from joserfc.jws import JWSRegistry
 
 from .algorithms import ALGORITHMS
 from .challenge import is_use_dpop_nonce
-from .encoding import b64decode, b64encode
+from .encoding import b64decode, b64encode, encode_json
 from .outbound import Answer, Nonces, Outbound, Proof
 
 PROOF_LIFETIME = 60
@@ -88,7 +87,7 @@ class ProofKey:
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Sign the claims of a proof (RFC 9449 section 4.2)."""
-        signing_input = f"{self.header}.{_encode_json(claims)}"
+        signing_input = f"{self.header}.{encode_json(claims)}"
         signature = JWSRegistry.algorithms[self.alg].sign(signing_input.encode(), self._key)
         return f"{signing_input}.{b64encode(signature)}"
 
@@ -272,9 +271,5 @@ def _open_key(alg: str, private: bytes) -> ProofKey:
         key = ECKey.import_key(ec.derive_private_key(number, curve.make()))
     public = key.as_dict(private=False)
     jwk = {name: public[name] for name in _MEMBERS if name in public}
-    header = _encode_json({"typ": "dpop+jwt", "alg": alg, "jwk": jwk})
+    header = encode_json({"typ": "dpop+jwt", "alg": alg, "jwk": jwk})
     return ProofKey(alg=alg, header=header, thumbprint=key.thumbprint(), _key=key)
-
-
-def _encode_json(value: Mapping[str, Any]) -> str:
-    return b64encode(json.dumps(value, separators=(",", ":")).encode())

@@ -7,6 +7,7 @@ import codecs
 import json
 import math
 import re
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeGuard
 
 MAX_DEPTH = 32
@@ -31,6 +32,14 @@ def b64decode(text: str) -> bytes:
     if b64encode(value) != text:
         raise ValueError("not canonical base64url")
     return value
+
+
+_encoder = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for each value
+
+
+def encode_json(value: Mapping[str, Any]) -> str:
+    """Write a JSON object as one part of a compact JWS (RFC 7515 section 7.1)."""
+    return b64encode(_encoder.encode(value).encode())
 
 
 def _object_of_distinct_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from joserfc.jws import JWSRegistry
 from ..errors import ProviderUnavailable
 from .algorithms import ALGORITHMS
 from .certificates import certificate_members, check_certificates, split_certificates
-from .encoding import b64decode, b64encode, parse_json_object
+from .encoding import b64decode, b64encode, encode_json, parse_json_object
 
 #: Seconds that ``iat`` and ``nbf`` of request objects and client assertions are back. Some
 #: providers have no tolerance and refuse a JWT that was issued in their next second, and our clock
@@ -168,7 +167,7 @@ class SigningKey:
         :raises ProviderUnavailable: ``signer_failed``.
         """
         header = self.header(alg=alg, typ=typ)
-        signing_input = f"{_encode_json(header)}.{_encode_json(claims)}"
+        signing_input = f"{encode_json(header)}.{encode_json(claims)}"
         signature = self._signature(signing_input.encode(), alg)
         return f"{signing_input}.{b64encode(signature)}"
 
@@ -187,10 +186,6 @@ class SigningKey:
         if not genuine:
             raise ProviderUnavailable("signer_failed", f"no {alg} signature of its public_jwk")
         return signature
-
-
-def _encode_json(value: Mapping[str, Any]) -> str:
-    return b64encode(json.dumps(value, separators=(",", ":")).encode())
 
 
 def parse_signing_keys(value: str | Mapping[str, Any]) -> tuple[SigningKey, ...]:

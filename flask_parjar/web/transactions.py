@@ -19,7 +19,12 @@ from typing import Any, NamedTuple
 from flask import session as flask_session
 
 from ..errors import LoginError, ResponseRejected
-from ..protocol.authorization import LoginOptions, asked_claims, asked_resources
+from ..protocol.authorization import (
+    LoginOptions,
+    asked_claims,
+    asked_resources,
+    configured_resources,
+)
 from ..protocol.claims_parameter import demands_of
 from ..protocol.client import ClientConfig
 from ..protocol.encoding import is_number
@@ -90,6 +95,7 @@ class PendingLogin(NamedTuple):
     def of(cls, transaction: Transaction, client: ClientConfig) -> PendingLogin:
         """Keep what is needed of a transaction until the browser is back."""
         scopes, resources = transaction.scopes, transaction.resources
+        configured = configured_resources(client.authorization_params)
         return cls(
             seed=transaction.seed,
             started_at=transaction.started_at,
@@ -97,7 +103,7 @@ class PendingLogin(NamedTuple):
             issuer=transaction.issuer,
             redirect_uri=transaction.redirect_uri,
             scopes=None if scopes == client.scopes else scopes,
-            resources=None if resources == _configured_resources(client) else resources,
+            resources=None if resources == configured else resources,
             max_age=transaction.max_age,
             acr_values=transaction.acr_values,
             present=transaction.present,
@@ -113,13 +119,20 @@ class PendingLogin(NamedTuple):
         """Read what `to_cookie` wrote; None for anything else."""
         if not is_list(value) or len(value) not in (5, 6):
             return None
-        seed, started_at, provider, issuer, redirect_uri, *rest = value
-        asked = rest[0] if rest else {}
+        seed, started_at, provider, issuer, redirect_uri, *asked = value
         if not (
             are_words([seed, provider, issuer, redirect_uri])
             and seed.isascii()
             and is_number(started_at)
-            and isinstance(asked, dict)
+        ):
+            return None
+        login = cls(seed, int(started_at), provider, issuer, redirect_uri)
+        return login._with_asked(asked[0]) if asked else login
+
+    def _with_asked(self, asked: object) -> PendingLogin | None:
+        """Add what a login asked for; None if it has not the shape that `to_cookie` gave it."""
+        if not (
+            isinstance(asked, dict)
             and all(are_words(asked.get(name, ())) for name in _LISTS_OF_WORDS)
             and is_number(asked.get("max_age", 0))
             and parse_return_path(asked.get("next", "/")) is not None
@@ -128,8 +141,7 @@ class PendingLogin(NamedTuple):
         ):
             return None
         known = {name: tuple(asked[name]) for name in _LISTS_OF_WORDS if name in asked}
-        return cls(
-            *(seed, int(started_at), provider, issuer, redirect_uri),
+        return self._replace(
             scopes=known.get("scopes"),
             resources=known.get("resources"),
             max_age=asked.get("max_age"),
@@ -167,6 +179,7 @@ class PendingLogin(NamedTuple):
 
         :param secret: the login's, made with the app's secret of then.
         """
+        configured = configured_resources(client.authorization_params)
         return Transaction(
             seed=self.seed,
             secret=secret,
@@ -180,7 +193,7 @@ class PendingLogin(NamedTuple):
             assertion_key=self.key,
             tenant_issuer=self.tenant_issuer,
             scopes=client.scopes if self.scopes is None else self.scopes,
-            resources=_configured_resources(client) if self.resources is None else self.resources,
+            resources=configured if self.resources is None else self.resources,
             max_age=self.max_age,
             acr_values=self.acr_values,
             present=self.present,
@@ -190,10 +203,6 @@ class PendingLogin(NamedTuple):
     def __repr__(self) -> str:
         """Leave out the seed, which is secret."""
         return f"PendingLogin(provider={self.provider!r}, started_at={self.started_at})"
-
-
-def _configured_resources(client: ClientConfig) -> tuple[str, ...]:
-    return asked_resources(client.authorization_params, LoginOptions())
 
 
 def start_transaction(

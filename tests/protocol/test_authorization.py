@@ -25,6 +25,7 @@ from flask_parjar.protocol.binding import BEARER, Bearer, TokenBinding
 from flask_parjar.protocol.client_auth import SecretInBody
 from flask_parjar.protocol.encoding import b64decode
 from flask_parjar.protocol.jws import verify_token
+from flask_parjar.protocol.outbound import Parameters
 from tests.protocol.examples import (
     CLIENT_ID,
     ISSUER,
@@ -544,8 +545,8 @@ def test_nothing_of_it_is_printed() -> None:
 # To the browser.
 
 
-def make_redirect(endpoint: str, parameters: dict[str, str]) -> AuthorizationRedirect:
-    return AuthorizationRedirect(endpoint=endpoint, parameters=parameters, request_object=None)
+def make_redirect(endpoint: str, parameters: Parameters) -> AuthorizationRedirect:
+    return AuthorizationRedirect.build(endpoint, parameters, request_object=None)
 
 
 def redirect_to(pushed: PushedRequest) -> AuthorizationRedirect:
@@ -568,9 +569,7 @@ def test_the_url_keeps_the_endpoints_own_query(endpoint: str, start: str) -> Non
 
 
 def test_the_url_repeats_the_parameters_of_a_list() -> None:
-    redirect = AuthorizationRedirect(
-        endpoint=f"{ISSUER}/authorize", parameters={"a": ["1", "2"], "b": "3"}, request_object=None
-    )
+    redirect = make_redirect(f"{ISSUER}/authorize", {"a": ["1", "2"], "b": "3"})
     assert redirect.url == f"{ISSUER}/authorize?a=1&a=2&b=3"
 
 
@@ -578,14 +577,9 @@ def test_the_url_of_an_unpushed_request_is_so_long_and_no_longer() -> None:
     assert MAX_UNPUSHED_URL == 8192
     rest = MAX_UNPUSHED_URL - len(f"{ISSUER}/authorize?x=")
     for length in (1, rest):
-        AuthorizationRedirect(
-            endpoint=f"{ISSUER}/authorize", parameters={"x": "y" * length}, request_object=None
-        ).check_length()
-    longer = AuthorizationRedirect(
-        endpoint=f"{ISSUER}/authorize", parameters={"x": "y" * (rest + 1)}, request_object=None
-    )
+        assert len(make_redirect(f"{ISSUER}/authorize", {"x": "y" * length}).url) <= 8192
     with refused(LoginError, "request_too_long", "8193"):
-        longer.check_length()
+        make_redirect(f"{ISSUER}/authorize", {"x": "y" * (rest + 1)})
 
 
 # RFC 9126 section 2.2
