@@ -302,20 +302,7 @@ def _check(client: Client) -> None:
             raise ValueError(fault)
     if not client.redirect_uris:
         raise ValueError("a client has at least one redirect URI")
-    method, secret = client.token_endpoint_auth_method, client.client_secret
-    known = (*AUTH_METHODS, *CERTIFICATE_AUTH_METHODS)
-    if method not in known:
-        raise ValueError(f"token_endpoint_auth_method {method!r} is not one of {', '.join(known)}")
-    if method == "self_signed_tls_client_auth" and not client.keys.certificates:
-        raise ValueError(f"{method} needs a jwks with a certificate in x5c, and here no jwks_uri")
-    if method == "tls_client_auth":
-        x509.Name.from_rfc4514_string(client.tls_client_auth_subject_dn or "")
-        if not client.tls_client_auth_subject_dn:
-            raise ValueError(f"{method} needs a tls_client_auth_subject_dn")
-    if method.startswith("client_secret_") and not secret:
-        raise ValueError(f"{method} needs a client_secret")
-    if method == "client_secret_jwt" and len(str(secret)) < _MIN_SECRET_BYTES:
-        raise ValueError(f"{method} needs a client_secret of {_MIN_SECRET_BYTES} characters")
+    _check_method(client)
     for alg in (
         client.id_token_signed_response_alg,
         client.userinfo_signed_response_alg,
@@ -323,6 +310,27 @@ def _check(client: Client) -> None:
     ):
         if alg not in (None, *ID_TOKEN_ALGORITHMS):
             raise ValueError(f"tokens are signed by {', '.join(ID_TOKEN_ALGORITHMS)} here")
+
+
+def _check_method(client: Client) -> None:
+    """Refuse a way to authenticate that lacks something."""
+    method, secret = client.token_endpoint_auth_method, client.client_secret
+    known = (*AUTH_METHODS, *CERTIFICATE_AUTH_METHODS)
+    if method not in known:
+        raise ValueError(f"token_endpoint_auth_method {method!r} is not one of {', '.join(known)}")
+    if method == "self_signed_tls_client_auth" and not client.keys.certificates:
+        raise ValueError(f"{method} needs a jwks with a certificate in x5c, and here no jwks_uri")
+    if method == "tls_client_auth":
+        try:
+            subject = list(x509.Name.from_rfc4514_string(client.tls_client_auth_subject_dn or ""))
+        except ValueError:
+            subject = []
+        if not subject:
+            raise ValueError(f"{method} needs a tls_client_auth_subject_dn, such as CN=site,O=Acme")
+    if method.startswith("client_secret_") and not secret:
+        raise ValueError(f"{method} needs a client_secret")
+    if method == "client_secret_jwt" and len(str(secret)) < _MIN_SECRET_BYTES:
+        raise ValueError(f"{method} needs a client_secret of {_MIN_SECRET_BYTES} characters")
 
 
 def _uri_fault(uri: str) -> str | None:

@@ -28,7 +28,7 @@ from .browser_endpoints import BrowserEndpoints
 from .client_endpoints import ClientEndpoints
 from .clients import Client, ClientMetadata
 from .connect import connect
-from .documents import new_ec_key, provider_metadata
+from .documents import new_ec_key, path_prefix, provider_metadata
 from .faults import ActiveFault
 from .logout import LogoutEndpoints, mint_logout_token, notify_person
 from .mutual_tls import ServerTLS, TrustedCertificates
@@ -62,6 +62,8 @@ class DevProvider:
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.netloc or {"?", "#"} & {*url}:
                 raise ValueError(f"an issuer is a URL without query and fragment, not {url!r}")
+            if parts.path.rstrip("/") != path_prefix(issuer):
+                raise ValueError(f"the URL of aliases has the path of the issuer, not {url!r}")
         self.issuer = issuer
         #: Fetches the clients' ``jwks_uri`` and posts logout tokens to them. A test can mount an
         #: adapter on it.

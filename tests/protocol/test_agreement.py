@@ -931,7 +931,7 @@ def test_an_alias_that_cannot_be_used_ends_the_login(client: Any) -> None:
 
 
 def test_an_alias_of_the_push_endpoint_does_not_make_requests_pushed() -> None:
-    client = dataclasses.replace(BY_CERTIFICATE, request="signed")
+    client = dataclasses.replace(BY_CERTIFICATE, request="plain")
     assert agreed(client, mtls_metadata(mtls_endpoint_aliases=ALIASES)).endpoints.push is None
 
 
