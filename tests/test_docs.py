@@ -44,6 +44,7 @@ from flask_parjar.stores.cookies import CHUNK
 from flask_parjar.testing import FAULTS, REFRESH_FAULTS, DevProvider
 from tests.conformance.table import MODULES as CONFORMANCE
 from tests.conformance.table import ROWS as CONFORMANCE_ROWS
+from tests.support.certificates import make_pair
 from tests.support.doc_pages import PAGES, README, ROOT, RST_BLOCK, blocks, run
 from tests.support.fault_table import FAULTS as FAULT_TABLE
 from tests.support.interop_table import ABSENT, FEATURES, PROVIDERS, WORKS, marked, read_table
@@ -93,6 +94,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (folder / name).write_bytes(rsa.as_pem(private=True))
     for name in ("jar-key.json", "assertion-key.json"):
         (folder / name).write_text(json.dumps(rsa.as_dict(private=True)))
+    pair = make_pair()
+    (folder / "site.pem").write_text(pair.pem)
+    (folder / "site.key").write_text(pair.key_pem)
     return folder
 
 
@@ -158,6 +162,8 @@ def test_example_of_a_key_is_accepted(key: str, in_keys: Path) -> None:
         "PARJAR_CLIENT_ID": "my-site",
         "PARJAR_SIGNING_KEY": "key.pem",
         "PARJAR_CLIENT_SECRET": None,
+        "PARJAR_CLIENT_CERT": "site.pem",
+        "PARJAR_CLIENT_CERT_KEY": "site.key",
         "PARJAR_ENCRYPTION_KEY": "decryption-key.pem",
         "PARJAR_RESPONSE_MODE": "jwt",
         "PARJAR_REQUEST_ENCRYPTION_ALG": "ECDH-ES",
