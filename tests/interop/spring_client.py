@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
+import requests
+
 from tests.interop.client_site import KEYS, SECRET, SITE
 from tests.interop.spring_process import SpringProcess
 
 METHODS = ("private_key_jwt", "client_secret_basic", "client_secret_post", "client_secret_jwt")
+
+#: The endpoints that a login calls, and how each answers.
+A_LOGIN = [
+    ("discovery", 200),
+    ("pushed_authorization_request", 201),
+    ("token", 200),
+    ("jwks", 200),
+]
 
 HOLD = 1  # seconds that the access tokens of the client `renewing` hold
 
@@ -94,3 +104,17 @@ def settings(
     if method.startswith("client_secret"):
         config["PARJAR_CLIENT_SECRET"] = secret_of(client_id)
     return config | more
+
+
+def is_live(provider: SpringProcess, token: str) -> bool:
+    """Ask the provider's introspection endpoint (RFC 7662) whether a token is active."""
+    client = "client_secret_basic"
+    answer = requests.post(
+        provider.metadata["introspection_endpoint"],
+        data={"token": token},
+        auth=(client, secret_of(client)),
+        timeout=10,
+    )
+    answer.raise_for_status()
+    active: bool = answer.json()["active"]
+    return active

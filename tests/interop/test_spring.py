@@ -10,7 +10,6 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import pytest
-import requests
 from flask.testing import FlaskClient
 from joserfc.jwk import RSAKey
 
@@ -27,7 +26,7 @@ from tests.interop.client_site import (
     signals_of,
 )
 from tests.interop.scripted_browser import ScriptedBrowser
-from tests.interop.spring_client import HOLD, METHODS, secret_of, settings
+from tests.interop.spring_client import A_LOGIN, HOLD, METHODS, is_live, settings
 from tests.interop.spring_process import SpringProcess
 from tests.support.headers import FROM_THE_SITE, NAVIGATION
 from tests.support.interop_table import ABSENT, each_shows, shows_at
@@ -38,32 +37,11 @@ shows = shows_at("Spring Authorization Server")
 
 UNKNOWN_KEY = RSAKey.generate_key(2048, {"kid": RSA.kid})
 
-A_LOGIN = [
-    ("discovery", 200),
-    ("pushed_authorization_request", 201),
-    ("token", 200),
-    ("jwks", 200),
-]
-
 
 def token(site: FlaskClient) -> str:
     """The access token that the site has, or the code of the error."""
     answer = site.get("/token", headers={"Accept": "application/json"})
     return answer.text if answer.status_code == 200 else str(answer.get_json()["error"])
-
-
-def is_live(provider: SpringProcess, token: str) -> bool:
-    """Ask the provider's introspection endpoint (RFC 7662) whether a token is active."""
-    client = "client_secret_basic"
-    answer = requests.post(
-        provider.metadata["introspection_endpoint"],
-        data={"token": token},
-        auth=(client, secret_of(client)),
-        timeout=10,
-    )
-    answer.raise_for_status()
-    active: bool = answer.json()["active"]
-    return active
 
 
 def refused(site: FlaskClient, code: str) -> list[tuple[str, int]]:

@@ -29,7 +29,7 @@ public class AuthorizationServer {
             server.pushedAuthorizationRequestEndpoint(withDefaults());
         });
         http.authorizeHttpRequests(all -> all.anyRequest().authenticated());
-        http.oauth2ResourceServer(userinfo -> userinfo.jwt(withDefaults()));
+        http.oauth2ResourceServer(userinfo -> userinfo.jwt(withDefaults()).dPoP(withDefaults()));
         http.exceptionHandling(errors -> errors.defaultAuthenticationEntryPointFor(
             new LoginUrlAuthenticationEntryPoint("/login"),
             new MediaTypeRequestMatcher(MediaType.TEXT_HTML)));
