@@ -90,8 +90,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "key.pem").write_bytes(ec.as_pem(private=True))
     for name in ("decryption-key.pem", "new-decryption-key.pem"):
         (folder / name).write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
-    for name in ("partners-key.pem", "assertion-key.pem", "company-ca.pem"):
+    for name in ("rsa-key.pem", "partners-key.pem", "assertion-key.pem", "company-ca.pem"):
         (folder / name).write_bytes(rsa.as_pem(private=True))
+    decrypting = RSAKey.generate_key(2048)
+    (folder / "rsa-decryption-key.pem").write_bytes(decrypting.as_pem(private=True))
     for name in ("jar-key.json", "assertion-key.json"):
         (folder / name).write_text(json.dumps(rsa.as_dict(private=True)))
     pair = make_pair()
@@ -203,7 +205,7 @@ def test_the_example_of_a_faulty_configuration_is_real() -> None:
     assert str(caught.value).split() == shown[1].split()
 
 
-@pytest.mark.parametrize("page", ["README", "quickstart", "providers"])
+@pytest.mark.parametrize("page", ["README", "quickstart", "providers", "deployments"])
 def test_settings_in_the_environment_are_accepted(
     page: str, in_keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +216,8 @@ def test_settings_in_the_environment_are_accepted(
                 patched.setenv(name, value)
             app = Flask(__name__)
             app.config.from_prefixed_env()
+            settings = read_settings(app.config, secret_key=app.secret_key)
+            assert [each.client_id for each in settings.providers.values()]
             ParJar(app)
             assert "parjar" in app.extensions
 
