@@ -17,7 +17,8 @@ from flask_parjar.testing import DevProvider
 from flask_parjar.testing.jws import decode_json
 from tests.support.after_login import age, copy_of, token_site
 from tests.support.certificates import make_key_and_certificate
-from tests.support.headers import FROM_HERE
+from tests.support.headers import FROM_HERE, SCRIPT
+from tests.support.pages import code_of
 from tests.support.site import Visitor
 
 KEYS = {
@@ -60,6 +61,7 @@ PUSH, TOKEN, REVOCATION = "pushed_authorization_request", "token", "revocation"
 def test_a_session_goes_on_with_the_key_that_it_began_with(
     provider: DevProvider, former: str
 ) -> None:
+    provider.demands.key_of_the_push = True
     before = Visitor(site(provider, former), provider)
     before.log_in()
     after = copy_of(before, site(provider, "BA"))
@@ -78,6 +80,7 @@ def test_a_session_goes_on_with_the_key_that_it_began_with(
 def test_a_login_goes_on_with_the_key_that_signed_its_push(
     provider: DevProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
+    provider.demands.key_of_the_push = True
     before = Visitor(site(provider, "AB"), provider)
     back = before.come_back(before.leave())
     after = copy_of(before, site(provider, "BCA"))
@@ -111,6 +114,20 @@ def test_a_key_that_is_gone_is_replaced_and_the_log_says_so(
     assert again.get("/token").status_code == 200
     assert caplog.text.count(GONE) == 2
     assert signed_by(provider) == [(TOKEN, "B"), (TOKEN, "B")]
+
+
+def test_where_the_key_is_gone_a_strict_provider_ends_the_session(provider: DevProvider) -> None:
+    provider.demands.key_of_the_push = True
+    before, other = (Visitor(site(provider, "AB"), provider) for _ in range(2))
+    back = other.come_back(other.leave())
+    before.log_in()
+    now = site(provider, "Ba")
+    after = copy_of(before, now)
+    age(after, left=-1)
+    answer = after.get("/token", headers=SCRIPT)
+    assert (answer.status_code, answer.json["error"]) == (401, "refresh_refused")
+    assert code_of(copy_of(other, now).get(back)) == "code_refused"
+    assert after.log_in().location == "/"
 
 
 def test_a_key_of_its_own_for_assertions(provider: DevProvider) -> None:

@@ -68,6 +68,14 @@ def authenticate(
     return _by_assertion(form, called=called, provider=provider)
 
 
+def assertion_kid(form: Mapping[str, str]) -> str | None:
+    """The ``kid`` of the client assertion in a form that was authenticated; None without one."""
+    if "client_assertion" not in form:
+        return None
+    kid = parse(form["client_assertion"]).header.get("kid")
+    return None if kid is None else str(kid)
+
+
 def _public_or_by_certificate(
     form: Mapping[str, str], certificate: str | None, *, provider: ProviderState
 ) -> Client:

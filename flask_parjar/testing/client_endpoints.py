@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -16,7 +17,7 @@ from .answers import (
     refusal,
 )
 from .app import form_parameters, resources
-from .client_auth import CREDENTIALS, authenticate
+from .client_auth import CREDENTIALS, assertion_kid, authenticate
 from .clients import Client
 from .documents import PATHS, path_prefix
 from .dpop import ReceivedProof, bind_request, verify_proof
@@ -24,7 +25,14 @@ from .faults import Hook
 from .mutual_tls import presented_in, thumbprint_of
 from .received_request import accept, receive
 from .state import ProviderState, fresh_secret
-from .tokens import exchange, revoke, signed_userinfo, token_to_revoke, use_up
+from .tokens import (
+    check_key_of_the_push,
+    exchange,
+    revoke,
+    signed_userinfo,
+    token_to_revoke,
+    use_up,
+)
 
 PUSHED_SECONDS = 60
 DOCUMENT_CACHE_SECONDS = 600
@@ -89,6 +97,7 @@ class ClientEndpoints:
             if form.get(name) != received.parameters.get(name):
                 raise refusal(InvalidRequestError, f"{name} is not beside the request object")
         pushed = bind_request(accept(received, provider=self.provider), jkt)
+        pushed = replace(pushed, assertion_kid=assertion_kid(form))
         request_uri = _URN + fresh_secret()
         self.provider.memory.pushed.put(
             request_uri, pushed, until=self.provider.now() + PUSHED_SECONDS
@@ -103,6 +112,8 @@ class ClientEndpoints:
         """
         form = form_parameters()
         client = self._client(form, "token_endpoint")
+        if self.provider.demands.key_of_the_push:
+            check_key_of_the_push(form, kid=assertion_kid(form), provider=self.provider)
         jkt = self._proof_key("token_endpoint")
         members = exchange(
             form,

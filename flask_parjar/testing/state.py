@@ -65,6 +65,7 @@ class AuthorizationRequest:
     :param userinfo_claims: the names of the claims that were requested for userinfo
     :param dpop_jkt: the thumbprint of the key that the code is bound to (RFC 9449 section 10)
     :param resources: the APIs that the tokens are for (RFC 8707)
+    :param assertion_kid: the key of the client that authenticated the push
     """
 
     client: Client
@@ -81,6 +82,7 @@ class AuthorizationRequest:
     userinfo_claims: tuple[str, ...]
     dpop_jkt: str | None
     resources: tuple[str, ...]
+    assertion_kid: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,6 +258,8 @@ class Demands:
     :param key_headers: header members that request objects and client assertions must have besides
         ``kid``: ``x5t#S256``, ``x5t``, ``x5c``; each must be that of the registered key
     :param assertion_claims: names of claims that client assertions must have
+    :param key_of_the_push: whether a code and a refresh token are accepted only with assertions of
+        the key that authenticated the push, as at AT Protocol servers; else the login has ended
     """
 
     request_audience: str | None = None
@@ -264,6 +268,7 @@ class Demands:
     assertion_typ: str | None = None
     assertion_claims: tuple[str, ...] = ()
     key_headers: tuple[str, ...] = ()
+    key_of_the_push: bool = False
 
 
 class Memory:

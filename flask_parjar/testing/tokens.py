@@ -78,6 +78,25 @@ def exchange(
             )
 
 
+def check_key_of_the_push(
+    form: Mapping[str, str], *, kid: str | None, provider: ProviderState
+) -> None:
+    """Check that the client still signs with the key that authenticated its push.
+
+    :param kid: that of the client assertion in the form
+    :raises OAuth2Error: ``invalid_grant``; the login has ended
+
+    AT Protocol OAuth, "Confidential Client Authentication"
+    """
+    memory = provider.memory
+    code, refresh_token = form.get("code", ""), form.get("refresh_token", "")
+    grant = memory.codes.get(code) or memory.refresh_tokens.get(refresh_token)
+    if grant is not None and grant.request.assertion_kid != kid:
+        memory.codes.pop(code)
+        _revoke_all(grant, provider=provider)
+        raise refusal(InvalidGrantError, "another key has authenticated the push: the login ends")
+
+
 def _check_key(grant: Grant | None, jkt: str | None) -> None:
     if grant is not None:
         check_token_request(grant, jkt)
