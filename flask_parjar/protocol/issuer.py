@@ -71,20 +71,27 @@ class AcceptedIssuer(NamedTuple):
         """
         return iss == self.published or self.includes(iss)
 
-    def verify(self, claims: Mapping[str, Any], *, tenant_named: bool) -> None:
+    def verify(
+        self, claims: Mapping[str, Any], *, tenant_named: bool, key_issuer: str | None = None
+    ) -> None:
         """Verify the ``iss`` of a token, and where it is that of a tenant, that its ``tid`` is too.
 
         :param claims: of a token whose signature is verified.
         :param tenant_named: whether a token of a tenant must have ``tid``.
+        :param key_issuer: the ``issuer`` of the key that verified the signature, if it has one. It
+            is the template, or the issuer of the only tenant that the key signs for.
         :raises TokenRejected: ``token_issuer``; ``tenant_refused``: the tenant is not allowed.
 
-        OpenID Connect Core 3.1.3.7 (2).
+        OpenID Connect Core 3.1.3.7 (2); "Validate the signing key issuer" in the documentation of
+        Microsoft Entra ID.
         """
         iss = claims.get("iss")
         if not self.tenants:
             if iss != self.configured:
                 raise _other_issuer(self.configured, iss)
             return
+        if key_issuer not in (None, self.published, iss):
+            raise _other_issuer(f"{key_issuer}, for which the key signs", iss)
         tenant = claims.get("tid")
         if tenant is None and not tenant_named:
             if not self.includes(iss):

@@ -30,11 +30,13 @@ class VerifiedToken:
     """A JWT whose signature is verified.
 
     :param jws: the token as it came, for an ``id_token_hint``.
+    :param key_issuer: the ``issuer`` of the key that verified it, where the key set has one.
     """
 
     header: Mapping[str, Any]
     claims: Mapping[str, Any] = field(repr=False)
     jws: str = field(repr=False)
+    key_issuer: str | None = None
 
 
 def verify_token(
@@ -66,7 +68,12 @@ def verify_token(
         raise TokenRejected("token_signature", type(exc).__name__) from exc
     if not genuine:
         raise TokenRejected("token_signature", f"kid={kid!r:.80} alg={alg}")
-    return VerifiedToken(header=header, claims=_parse_part(parts[1], "payload"), jws=token)
+    return VerifiedToken(
+        header=header,
+        claims=_parse_part(parts[1], "payload"),
+        jws=token,
+        key_issuer=keys.issuer_of(key),
+    )
 
 
 def read_claims(token: str) -> Mapping[str, Any]:

@@ -27,6 +27,7 @@ class _VerificationKey:
     kty: str
     crv: str | None
     alg: str | None
+    issuer: str | None
     key: Key = field(repr=False)
 
     def fits(self, alg: str) -> bool:
@@ -93,6 +94,13 @@ class KeySet:
             detail += f"; left out: {', '.join(self.left_out):.{_MAX_SHOWN}}"
         raise TokenRejected("token_key", detail)
 
+    def issuer_of(self, selected: Key) -> str | None:
+        """The ``issuer`` of a key that was selected; None where it has none, as usual.
+
+        Microsoft Entra ID says so for which tenants a key signs.
+        """
+        return next(each.issuer for each in self._keys if each.key is selected)
+
     def encryption_key(self, alg: str) -> EncryptionKey:
         """Find the key that encrypts for the provider: the first that fits an algorithm.
 
@@ -125,10 +133,12 @@ def _verification_key(public: Mapping[str, Any]) -> _VerificationKey:
         raise ValueError("its key_ops do not have 'verify'")
     key = import_jwk(public)
     crv, alg, kid = public.get("crv"), public.get("alg"), public.get("kid")
+    issuer = public.get("issuer")
     return _VerificationKey(
         kid=kid if isinstance(kid, str) else None,
         kty=key.key_type,
         crv=crv if isinstance(crv, str) else None,
         alg=alg if isinstance(alg, str) else None,
+        issuer=None if issuer is None else str(issuer),
         key=key,
     )

@@ -119,7 +119,9 @@ class TokenOpener(NamedTuple):
             expected_algs=kind.algs(self.agreement),
             expected_typs=kind.typs,
         )
-        self.agreement.accepted_issuer.verify(token.claims, tenant_named=kind.tenant_named)
+        self.agreement.accepted_issuer.verify(
+            token.claims, tenant_named=kind.tenant_named, key_issuer=token.key_issuer
+        )
         _verify_audience(token.claims, self.agreement, azp_counts=kind.azp)
         return token
 

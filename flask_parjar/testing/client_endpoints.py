@@ -73,7 +73,10 @@ class ClientEndpoints:
 
     def jwks(self) -> Response:
         """The public keys (RFC 7517 section 5)."""
-        return self._document("jwks", self.provider.keys.public_jwks())
+        document, issuer = self.provider.keys.public_jwks(), self.provider.published_issuer
+        if issuer != self.provider.issuer:  # as Microsoft Entra ID does
+            document = {"keys": [{**key, "issuer": issuer} for key in document["keys"]]}
+        return self._document("jwks", document)
 
     def push(self) -> Response:
         """Accept a pushed authorization request; signed, where that is required.
@@ -215,7 +218,7 @@ class ClientEndpoints:
             provider=self.provider,
         )
 
-    def _document(self, hook: Hook, members: dict[str, object]) -> Response:
+    def _document(self, hook: Hook, members: Mapping[str, object]) -> Response:
         headers = {"Cache-Control": f"public, max-age={DOCUMENT_CACHE_SECONDS}"}
         return self._answer(hook, members, headers=headers)
 

@@ -169,7 +169,7 @@ class ProviderKeys:
         """A published key by its ``kid``."""
         return next((key for key in self._published() if key.kid == kid), None)
 
-    def public_jwks(self) -> dict[str, object]:
+    def public_jwks(self) -> dict[str, list[dict[str, object]]]:
         """The JWK Set at ``jwks_uri`` (RFC 7517 section 5)."""
         return {"keys": [public_jwk(key) for key in (*self._published(), *self._decrypting)]}
 

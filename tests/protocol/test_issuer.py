@@ -131,6 +131,18 @@ def test_a_token_that_proves_no_allowed_tenant(
         MANY.verify(claims, tenant_named=tenant_named)
 
 
+@pytest.mark.parametrize("tenant_named", [True, False])
+def test_a_key_signs_for_its_issuer_alone(tenant_named: bool) -> None:
+    claims = {"iss": of(A), "tid": A}
+    for key_issuer in (None, TEMPLATE, of(A)):
+        MANY.verify(claims, tenant_named=tenant_named, key_issuer=key_issuer)
+    for key_issuer in (of(B), of(FOREIGN), "", of("organizations"), "['x']"):
+        with refused(TokenRejected, "token_issuer"):
+            MANY.verify(claims, tenant_named=tenant_named, key_issuer=key_issuer)
+    # Where there are no tenants, the member has no meaning.
+    ONE.verify({"iss": ONE.configured}, tenant_named=tenant_named, key_issuer=of(B))
+
+
 def test_a_token_that_does_not_name_its_tenant() -> None:
     with refused(TokenRejected, "token_issuer"):
         MANY.verify({"iss": of(A)}, tenant_named=True)

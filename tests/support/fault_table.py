@@ -159,6 +159,8 @@ FAULTS: dict[str, dict[str, Row]] = {
         "id_token_tenant_other_iss": Row("token_issuer", 502, "DPTJ"),
         "id_token_tenant_other_tid": Row("token_issuer", 502, "DPTJ"),
         "id_token_tenant_template_iss": Row("token_issuer", 502, "DPTJ"),
+        "jwks_tenant_only": Row(None, 302, "DPTJ"),
+        "jwks_tenant_other": Row("token_issuer", 502, "DPTJ"),
         "metadata_issuer_template": Row("metadata_issuer_template", 502, "D"),
         "metadata_tenant_template_missing": Row("metadata_issuer", 502, "D"),
         "response_tenant_iss": Row(None, 302, "DPTJ"),

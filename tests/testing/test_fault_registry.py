@@ -212,6 +212,10 @@ ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
     "par_expires_in_string": (lambda c: c.push().json()["expires_in"], "60"),
     "par_429_once": (lambda c: c.push().status_code, 429),
     "par_503_once": (lambda c: c.push().status_code, 503),
+    "jwks_tenant_only": (
+        lambda c: {key.get("issuer") for key in c.jwks()},
+        {"https://login.example/a1a1a1a1-0000-4000-8000-00000000000a/v2.0"},
+    ),
     "response_tenant_iss": (
         lambda c: response(c.provider.sign_in(c.start()))["iss"],
         of_tenant(OP, ADAS),

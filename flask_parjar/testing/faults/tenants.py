@@ -34,6 +34,25 @@ def metadata_tenant_template_missing(answer: Answer) -> None:
     answer.put("issuer", issuer.replace(PLACEHOLDER, OTHER_TENANT))
 
 
+def _keys_of(answer: Answer, tenant: str) -> None:
+    keys = answer.document["keys"]
+    if isinstance(keys, list):
+        issuer = f"https://login.example/{tenant}/v2.0"
+        answer.put("keys", [{**key, "issuer": issuer} for key in keys])
+
+
+@table.at("jwks")
+def jwks_tenant_only(answer: Answer) -> None:
+    """The keys sign for the person's tenant only: they are accepted for it."""
+    _keys_of(answer, "a1a1a1a1-0000-4000-8000-00000000000a")
+
+
+@table.at("jwks")
+def jwks_tenant_other(answer: Answer) -> None:
+    """The keys sign for another tenant only, which is allowed too."""
+    _keys_of(answer, OTHER_TENANT)
+
+
 @table.at("id_token")
 def id_token_tenant_missing(draft: IDTokenDraft) -> None:
     """There is no `tid`."""
