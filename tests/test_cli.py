@@ -88,7 +88,8 @@ def is_served(issuer: str) -> bool:
     for _ in range(20):
         try:
             url = f"{issuer}/.well-known/openid-configuration"
-            return bool(requests.get(url, timeout=1).json()["issuer"] == issuer)
+            published = requests.get(url, timeout=1).json()["issuer"]
+            return bool(published.replace("{tenantid}", "organizations") == issuer)
         except requests.ConnectionError:
             time.sleep(0.05)
     return False
@@ -128,6 +129,20 @@ def test_it_takes_the_request_level_of_the_site(
     environment["FLASK_PARJAR_REQUEST"] = level
     client = site_of(environment, monkeypatch).test_client()
     with dev_provider_for(tmp_path, environment):
+        away = client.get("/login", base_url="http://127.0.0.1:5000").location
+        back = sign_in(away)
+        answer = client.get(path_and_query(back), base_url="http://127.0.0.1:5000")
+    assert (answer.status_code, answer.location) == (302, "/")
+
+
+def test_it_has_people_of_each_tenant(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment["FLASK_PARJAR_ISSUER"] += "/organizations"
+    environment["FLASK_PARJAR_TENANTS"] = "tenant-a tenant-b"
+    app = site_of(environment, monkeypatch)
+    with dev_provider_for(tmp_path, environment):
+        client = app.test_client()
         away = client.get("/login", base_url="http://127.0.0.1:5000").location
         back = sign_in(away)
         answer = client.get(path_and_query(back), base_url="http://127.0.0.1:5000")

@@ -259,10 +259,15 @@ def test_the_command_lists_and_ends_the_sessions_of_every_tenant(
     for visitor, person in zip(visitors, ("ada", "grace"), strict=True):
         visitor.log_in(person=person)
     listed = app.test_cli_runner().invoke(args=["parjar", "sessions"]).output.splitlines()
-    assert sorted(line.split()[-1] for line in listed[:2]) == ["ada", "grace"]
+    assert sorted(line.split()[-2:] for line in listed[:2]) == [
+        [issuer_of(GRACES), "grace"],
+        [issuer_of(ADAS), "ada"],
+    ]
     assert listed[2] == "2 sessions open"
-    ended = app.test_cli_runner().invoke(args=["parjar", "sessions", "grace", "--end"])
-    assert "1 session ended" in ended.output
+    end = ["parjar", "sessions", "grace", "--end", "--issuer"]
+    for issuer, ended in ((issuer_of(ADAS), 0), (ISSUER, 0), (issuer_of(GRACES), 1)):
+        output = app.test_cli_runner().invoke(args=[*end, issuer]).output
+        assert int(output.splitlines()[-1].split()[0]) == ended
 
 
 # Many at once.

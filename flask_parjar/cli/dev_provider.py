@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from urllib.parse import urlsplit
 
 import click
@@ -42,6 +43,9 @@ def dev_provider(site: str) -> None:
     for client in current_runtime().settings.providers.values():
         if client.issuer == provider.issuer:
             provider.allow_requests(client.request)
+            if client.tenants:  # each has some of the people
+                tenants = itertools.cycle(sorted(client.tenants))
+                provider.serve_tenants(dict(zip(provider.people, tenants, strict=False)))
     app = current_app._get_current_object()  # type: ignore[attr-defined]
     provider.connect(app, base_urls=[site])
     provider.serve()

@@ -16,9 +16,10 @@ from ..runtime import current_runtime
 @click.command("sessions")
 @click.argument("subject", required=False)
 @click.option("--provider", "name", help="Of this provider alone, by its name in PARJAR_PROVIDERS.")
+@click.option("--issuer", help="Of this issuer alone, where a provider has tenants.")
 @click.option("--end", is_flag=True, help="End the subject's sessions, wherever they are.")
 @with_appcontext
-def list_sessions(subject: str | None, name: str | None, end: bool) -> None:
+def list_sessions(subject: str | None, name: str | None, issuer: str | None, end: bool) -> None:
     """List who is logged in, or the sessions of one SUBJECT (the sub); with --end, end them.
 
     It can do so where PARJAR_STORE is one that all processes share.
@@ -35,9 +36,10 @@ def list_sessions(subject: str | None, name: str | None, end: bool) -> None:
     try:
         chosen = runtime.providers.values() if name is None else [runtime.provider(name)]
         registrations = [
-            Registration(each.name, issuer, each.client.client_id)
-            for each in chosen
-            for issuer in each.client.accepted_issuer.issuers
+            Registration(provider.name, each, provider.client.client_id)
+            for provider in chosen
+            for each in provider.client.accepted_issuer.issuers
+            if issuer in (None, each)
         ]
         found = [
             session for each in registrations for session in runtime.sessions.find(each, subject)
@@ -51,6 +53,9 @@ def list_sessions(subject: str | None, name: str | None, end: bool) -> None:
         raise click.ClickException(f"{error.error_code}: {error.detail}. {error.advice}") from error
     for session in sorted(found, key=lambda each: each.logged_in_at):
         began = datetime.fromtimestamp(session.logged_in_at, timezone.utc)
-        click.echo(f"{began:%Y-%m-%d %H:%M:%S} UTC  {session.provider}  {session.subject}")
+        # With tenants, the same subject may be a person of each.
+        tenants = runtime.providers[session.provider].client.tenants
+        whose = [session.provider, *([session.issuer] if tenants else []), session.subject]
+        click.echo(f"{began:%Y-%m-%d %H:%M:%S} UTC  {'  '.join(whose)}")
     sessions = "1 session" if len(found) == 1 else f"{len(found)} sessions"
     click.echo(f"{sessions} {'ended' if end else 'open'}")

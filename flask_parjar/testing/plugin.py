@@ -35,7 +35,8 @@ class LogInAs(Protocol):
 
         :param client: the app's test client, in which they are logged in afterwards
         :param subject: one of the provider's people; another one is added
-        :param claims: claims of this person, besides those that they have already
+        :param claims: claims of this person, besides those that they have already. With
+            PARJAR_TENANTS, ``tid`` is their tenant; by default one that the app allows
         :param provider: which of the app's providers, where it has several
         :param decline: scopes that they do not agree to
         """
@@ -79,6 +80,9 @@ def parjar_log_in_as(parjar_provider: DevProvider) -> LogInAs:
             _connect(dev_provider, app, base_url=base_url)
             connected.add((id(app), settings.issuer))
         _make_up(dev_provider, subject, claims or {})
+        if settings.tenants:
+            tenant = dev_provider.people[subject].claims.get("tid", min(settings.tenants))
+            dev_provider.serve_tenants({subject: str(tenant)})
         begun = client.get(_path(app, "parjar.login", settings.name), base_url=base_url)
         if begun.status_code != 302:
             pytest.fail(f"login answered {begun.status_code}:\n{begun.text}")

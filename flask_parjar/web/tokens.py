@@ -255,15 +255,13 @@ def _check_destination(url: str) -> Provider:
 def _step_up(challenge: StepUpChallenge) -> None:
     """Raise the error that leads to the login that an API asks for."""
     identity = get_identity()
-    claims = challenge.claims and json.dumps(
-        challenge.claims, sort_keys=True, separators=(",", ":")
-    )
+    claims = json.dumps(challenge.claims, sort_keys=True, separators=(",", ":"))
     wanted = StepUp(
         identity.provider,
         challenge.acr_values,
         challenge.max_age,
         essential=False,
-        claims=claims or "",
+        claims=claims if challenge.claims else "",
     )
     raise demand_step_up(wanted, logged_in_at=logged_in_at(), now=int(time.time()))
 

@@ -16,6 +16,7 @@ import flask_parjar
 from flask_parjar import ParJar, current_user, login_required, step_up_required
 from flask_parjar.testing import DevProvider
 from flask_parjar.testing.plugin import LogInAs, parjar_log_in_as, parjar_provider
+from tests.support.tenants import ADAS, ALANS, GRACES, ISSUER, issuer_of
 
 __all__ = ["parjar_log_in_as", "parjar_provider"]
 
@@ -69,6 +70,17 @@ def test_scopes_declined(app: Flask, parjar_log_in_as: LogInAs) -> None:
     client = app.test_client()
     parjar_log_in_as(client, decline=("reports:read",))
     assert client.get("/me").get_json()["scopes"] == ["email", "openid"]
+
+
+def test_a_person_of_a_tenant(parjar_log_in_as: LogInAs) -> None:
+    provider = DevProvider(ISSUER)
+    app = make_app(provider.config({"PARJAR_TENANTS": [GRACES, ADAS]}))
+    for tenant, expected in ((None, GRACES), (ADAS, ADAS)):
+        client = app.test_client()
+        parjar_log_in_as(client, claims={"tid": tenant} if tenant else None)
+        assert client.get("/me").get_json()["iss"] == issuer_of(expected)
+    with pytest.raises(pytest.fail.Exception, match="tenant_refused"):
+        parjar_log_in_as(app.test_client(), claims={"tid": ALANS})
 
 
 def test_the_apps_own_issuer(parjar_log_in_as: LogInAs) -> None:
