@@ -215,3 +215,24 @@ def test_plain_json_is_refused_if_userinfo_comes_encrypted() -> None:
         verify_userinfo(
             answer, opener=opener, expected_issuer=ISSUER, expected_subject=SUBJECT, now=NOW
         )
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_signed_userinfo_of_another_tenant(named: bool) -> None:
+    """Both tenants are allowed, and their people may have the same ``sub``."""
+    many, own, other = (f"https://op.example/{each}" for each in ("common", "own", "other"))
+    opener = make_opener(KEYS, issuer=many, tenants=frozenset(("own", "other")))
+
+    def verified(issuer: str) -> UserInfo:
+        claims = {**SIGNED, "iss": issuer}
+        if named:
+            claims["tid"] = issuer.rpartition("/")[2]
+        token = make_token({"alg": "ES256"}, claims)
+        answer = Answer(status=200, headers={}, body=token.encode(), document=None)
+        return verify_userinfo(
+            answer, opener=opener, expected_issuer=own, expected_subject=SUBJECT, now=NOW
+        )
+
+    assert verified(own).claims["sub"] == SUBJECT
+    with refused(TokenRejected, "token_issuer"):
+        verified(other)
