@@ -21,8 +21,8 @@ from ..answers import Answer
 #: (any token that is encrypted for the client), an ``AuthorizationAnswer`` at ``response``, and at
 #: ``jarm_answer`` (after it was signed), a ``DPoPNonceDraft`` at ``dpop_nonce``, a
 #: ``DPoPBindingDraft`` at ``dpop_binding``, a ``DPoPChallengeDraft`` at ``dpop_challenge`` (where
-#: userinfo refuses a proof), a ``CertificateBindingDraft`` at ``certificate_binding``, an ``Answer``
-#: at the others. Refreshed tokens pass ``token`` and ``id_token`` too, before ``refresh`` and
+#: userinfo refuses a proof), a ``CertificateBindingDraft`` at ``certificate_binding``, an
+#: ``Answer`` at the others. Refreshed tokens pass ``token`` and ``id_token`` too, before ``refresh`` and
 #: ``refresh_id_token``.
 Hook = Literal[
     "metadata", "jwks", "par", "response", "token", "id_token", "userinfo",
