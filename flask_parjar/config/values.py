@@ -149,12 +149,7 @@ def read_authorization_params(value: Any) -> Mapping[str, Any]:
 
 
 def read_assertion_claims(value: Any) -> Callable[[], Mapping[str, Any]]:
-    if callable(value):
-        ask: Callable[[], Mapping[str, Any]] = value
-        return ask
-    claims = dict(read_mapping(value))
-    check_assertion_claims(claims)
-    return lambda: claims
+    return _read_mapping_or_function(value, check_assertion_claims)
 
 
 def read_client_assertion(value: Any) -> Callable[[], str]:
@@ -174,12 +169,19 @@ def read_client_assertion(value: Any) -> Callable[[], str]:
 
 
 def read_http_headers(value: Any) -> Callable[[], Mapping[str, str]]:
+    return _read_mapping_or_function(value, check_headers)
+
+
+def _read_mapping_or_function(
+    value: Any, check: Callable[[dict[str, Any]], None]
+) -> Callable[[], Mapping[str, Any]]:
+    """Read a dict, which is checked now, or a function, whose dict is checked at each call."""
     if callable(value):
-        ask: Callable[[], Mapping[str, str]] = value
+        ask: Callable[[], Mapping[str, Any]] = value
         return ask
-    headers = dict(read_mapping(value))
-    check_headers(headers)
-    return lambda: headers
+    written = dict(read_mapping(value))
+    check(written)
+    return lambda: written
 
 
 def read_key_headers(value: Any) -> tuple[str, ...]:

@@ -217,7 +217,7 @@ def _new_key(kty: str, issuer: str, generation: int) -> Key:
     if kty == "OKP":  # no "alg": the same key signs under both names of RFC 8037 and RFC 9864
         key: OKPKey = OKPKey.generate_key("Ed25519", {"use": "sig"}, auto_kid=True)
         return key
-    return _rsa_key(_rsa_number(issuer, generation))
+    return _rsa_key(_rsa_number(issuer, generation), use="sig")
 
 
 # An RSA key takes a tenth of a second to make. So a process has sixteen of them at most, which are
@@ -231,18 +231,12 @@ def _rsa_number(issuer: str, generation: int) -> int:
 
 
 @functools.cache
-def _rsa_key(number: int) -> RSAKey:
+def _rsa_key(number: int, *, use: str) -> RSAKey:
     # No "alg": the same key signs RS256 and PS256.
-    key: RSAKey = RSAKey.generate_key(2048, {"use": "sig"}, auto_kid=True)
+    key: RSAKey = RSAKey.generate_key(2048, {"use": use}, auto_kid=True)
     return key
 
 
 def _new_decryption_keys(generation: int) -> list[Key]:
     ec = ECKey.generate_key("P-256", {"use": "enc"}, auto_kid=True)
-    return [ec, _rsa_key_for_decryption(generation % 3)]
-
-
-@functools.cache
-def _rsa_key_for_decryption(number: int) -> RSAKey:
-    key: RSAKey = RSAKey.generate_key(2048, {"use": "enc"}, auto_kid=True)
-    return key
+    return [ec, _rsa_key(generation % 3, use="enc")]

@@ -11,7 +11,7 @@ from ..flows.session_registry import SessionEntry
 from ..protocol.encoding import is_number
 from ..protocol.identity import Identity
 from ..protocol.logout import MAX_IDENTIFIER
-from .shape import are_words, copy_json, is_list
+from .shape import are_words, copy_json, is_list, read_text_and_time
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -146,12 +146,8 @@ class ReplacedSession(NamedTuple):
     @classmethod
     def from_cookie(cls, value: object) -> ReplacedSession | None:
         """Read what `to_cookie` wrote; None for anything else."""
-        if not is_list(value) or len(value) != 2:
-            return None
-        name, ends_at = value
-        if not isinstance(name, str) or not is_number(ends_at):
-            return None
-        return cls(name, int(ends_at))
+        found = read_text_and_time(value)
+        return None if found is None else cls(*found)
 
     def to_cookie(self) -> list[Any]:
         """Write a list without member names."""

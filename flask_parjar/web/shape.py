@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard, TypeVar
 
+from ..protocol.encoding import is_number
+
 R = TypeVar("R")
 
 
@@ -29,6 +31,16 @@ def is_list(value: object) -> TypeGuard[Sequence[Any]]:
 def are_words(values: object) -> TypeGuard[Sequence[str]]:
     """Say whether a value is a list of strings."""
     return is_list(values) and all(isinstance(each, str) for each in values)
+
+
+def read_text_and_time(value: object) -> tuple[str, int] | None:
+    """Read a list of a text and of seconds since 1970; None for anything else."""
+    if not is_list(value) or len(value) != 2:
+        return None
+    text, seconds = value
+    if not isinstance(text, str) or not is_number(seconds):
+        return None
+    return text, int(seconds)
 
 
 def read_each(values: object, read: Callable[[object], R | None]) -> list[R]:

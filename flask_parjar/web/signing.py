@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from flask import current_app
@@ -26,13 +27,7 @@ def loads_signed(signed: str, *, purpose: str) -> tuple[Any, int]:
     :returns: what was signed, and when, in seconds since 1970.
     :raises ValueError: we did not.
     """
-    if len(signed) > MAX_SIGNED:
-        raise ValueError("too long")
-    try:
-        content, signed_at = _serializer(purpose).loads(signed, return_timestamp=True)
-    except BadData as exc:
-        raise ValueError(type(exc).__name__) from exc
-    return content, int(signed_at.timestamp())
+    return _verify(signed, _serializer(purpose).loads, at_most=MAX_SIGNED)
 
 
 def sign_text(text: str, *, purpose: str) -> str:
@@ -49,13 +44,24 @@ def read_text(signed: str, *, purpose: str) -> tuple[str, int]:
     :returns: the text, and when it was signed, in seconds since 1970.
     :raises ValueError: we did not.
     """
-    if len(signed) > MAX_SIGNED_TEXT:
+    text, signed_at = _verify(signed, _text_signer(purpose).unsign, at_most=MAX_SIGNED_TEXT)
+    return text.decode(), signed_at
+
+
+def _verify(signed: str, verify: Callable[..., Any], *, at_most: int) -> tuple[Any, int]:
+    """What was signed, and when.
+
+    :param verify: of itsdangerous.
+    :param at_most: characters that are read at all.
+    :raises ValueError: we did not sign it.
+    """
+    if len(signed) > at_most:
         raise ValueError("too long")
     try:
-        text, signed_at = _text_signer(purpose).unsign(signed, return_timestamp=True)
+        content, signed_at = verify(signed, return_timestamp=True)
     except BadData as exc:
         raise ValueError(type(exc).__name__) from exc
-    return text.decode(), int(signed_at.timestamp())
+    return content, int(signed_at.timestamp())
 
 
 class _ShortMAC(HMACAlgorithm):

@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 from flask import session as flask_session
 
 from ..protocol.authorization import LoginOptions
-from ..protocol.encoding import is_number
 from .errors import AccessDenied, LoginRequired
-from .shape import is_list, read_each
+from .shape import read_each, read_text_and_time
 from .signing import dumps_signed, loads_signed
 
 SESSION_KEY = "_parjar_step_up"
@@ -78,12 +77,8 @@ class StepUpAttempt(NamedTuple):
     @classmethod
     def from_cookie(cls, value: object) -> StepUpAttempt | None:
         """Read what `to_cookie` wrote; None for anything else."""
-        if not is_list(value) or len(value) != 2:
-            return None
-        digest, began_at = value
-        if not isinstance(digest, str) or not is_number(began_at):
-            return None
-        return cls(digest, int(began_at))
+        found = read_text_and_time(value)
+        return None if found is None else cls(*found)
 
     def to_cookie(self) -> list[Any]:
         """Write a list without member names."""

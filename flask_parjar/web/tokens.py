@@ -148,9 +148,7 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
     :raises StoreUnavailable: the store does not answer.
     :raises RuntimeError: PARJAR_STORE keeps no tokens.
     """
-    runtime = current_runtime()
-    if runtime.settings.store is None:
-        raise RuntimeError(_NO_STORE)
+    runtime = _runtime_with_store()
     identity, session = get_identity(), current_entry()
     if session is None:
         raise LoginRequired
@@ -233,6 +231,13 @@ def _renewed_proofs(refused: str) -> tuple[Proof, ...]:
     return _api_proofs(refused)
 
 
+def _runtime_with_store() -> Runtime:
+    runtime = current_runtime()
+    if runtime.settings.store is None:
+        raise RuntimeError(_NO_STORE)
+    return runtime
+
+
 def _check_destination(url: str) -> Provider:
     """Check that a token may be sent to a URL.
 
@@ -241,9 +246,7 @@ def _check_destination(url: str) -> Provider:
     :raises LoginRequired: no one is logged in.
     :raises RuntimeError: PARJAR_STORE keeps no tokens.
     """
-    runtime = current_runtime()
-    if runtime.settings.store is None:
-        raise RuntimeError(_NO_STORE)
+    runtime = _runtime_with_store()
     identity = get_identity()
     if not identity:
         raise LoginRequired
