@@ -218,7 +218,7 @@ FAULTS: dict[str, dict[str, Row]] = {
         "jwks_500": Row("provider_failed", 502, "DPTJ"),
         "jwks_alg_other": Row("token_key", 502, "DPTJJ"),
         "jwks_empty": Row("token_key", 502, "DPTJJ"),
-        "jwks_encryption_keys_missing": Row("request_encryption_key", 502, "DJ"),
+        "jwks_encryption_keys_missing": Row("request_encryption_key", 502, "DJJ"),
         "jwks_foreign_keys": Row("token_key", 502, "DPTJJ"),
         "jwks_garbage_key": Row(None, 302, "DPTJ"),
         "jwks_html": Row("provider_answer", 502, "DPTJ"),

@@ -19,6 +19,7 @@ from flask_parjar.testing import FAULTS, REFRESH_FAULTS, ClientMetadata, DevProv
 from flask_parjar.testing.answers import (
     Answer,
     AuthorizationAnswer,
+    CertificateBindingDraft,
     DPoPBindingDraft,
     DPoPChallengeDraft,
     DPoPNonceDraft,
@@ -54,19 +55,8 @@ def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo")
     keys.publish_decryption_keys()
     if hook.endswith("id_token") or hook == "jarm":
         key = keys.signing_key(alg)
-        names = (
-            "iss",
-            "sub",
-            "aud",
-            "sid",
-            "tid",
-            "nonce",
-            "at_hash",
-            "acr",
-            "amr",
-            "code",
-            "state",
-        )
+        names = ["iss", "sub", "aud", "sid", "tid", "nonce", "at_hash", "acr", "amr"]
+        names += ["code", "state"]  # of a signed response
         return IDTokenDraft(
             header={"alg": alg, "kid": key.kid} | ({} if hook == "jarm" else {"typ": "JWT"}),
             claims={**dict.fromkeys(names, "x"), "iat": NOW, "exp": NOW + 9, "auth_time": NOW - 1},
@@ -78,6 +68,8 @@ def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo")
         return DPoPNonceDraft(nonce="n")
     if hook == "dpop_binding":
         return DPoPBindingDraft(jkt="k")
+    if hook == "certificate_binding":
+        return CertificateBindingDraft(x5t="t")
     if hook == "dpop_challenge":
         return DPoPChallengeDraft(scheme="DPoP")
     if hook == "jwe":
