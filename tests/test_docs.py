@@ -205,7 +205,7 @@ def test_the_example_of_a_faulty_configuration_is_real() -> None:
     assert str(caught.value).split() == shown[1].split()
 
 
-@pytest.mark.parametrize("page", ["README", "quickstart", "providers", "deployments"])
+@pytest.mark.parametrize("page", ["README", "quickstart", "providers", "deployments", "tokens"])
 def test_settings_in_the_environment_are_accepted(
     page: str, in_keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +220,22 @@ def test_settings_in_the_environment_are_accepted(
             assert [each.client_id for each in settings.providers.values()]
             ParJar(app)
             assert "parjar" in app.extensions
+
+
+def test_the_recipe_for_a_certificate_makes_one(tmp_path: Path, in_keys: Path) -> None:
+    (recipe,) = [block.text for block in blocks("tokens", "console") if "openssl" in block.text]
+    commands = re.sub(r"^\$ ", "", recipe, flags=re.MULTILINE)
+    subprocess.run(["sh", "-ec", commands], cwd=tmp_path, check=True, capture_output=True)
+    config = {
+        "PARJAR_ISSUER": "https://id.example.com",
+        "PARJAR_CLIENT_ID": "my-site",
+        "PARJAR_SIGNING_KEY": "key.pem",
+        "PARJAR_CLIENT_AUTH": "self_signed_tls_client_auth",
+        "PARJAR_CLIENT_CERT": str(tmp_path / "site.pem"),
+        "PARJAR_CLIENT_CERT_KEY": str(tmp_path / "site.key"),
+    }
+    settings = read_settings(config, secret_key="of the tests, and long enough")
+    assert settings.warnings == ()
 
 
 # Error codes.
