@@ -168,7 +168,8 @@ class CertifiedPools:
         if fault := certificate.fault_at(int(time.time())):
             raise ValueError(fault)
         context = new_tls_context(self._ca_bundle)
-        context.load_cert_chain(*self._files, password=_no_pass_phrase)
+        # Without a password, OpenSSL would ask for that of an encrypted key at the terminal.
+        context.load_cert_chain(*self._files, password="")
         if self._look() != before:
             raise ValueError("the files changed while they were read")
         return Presented(certificate, context, Pools(self._ca_bundle, context))
@@ -184,8 +185,3 @@ def _look_of(path: str) -> _FileLook:
     except OSError:  # it is being replaced, perhaps
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _no_pass_phrase() -> str:
-    """Without this, OpenSSL would ask at the terminal, and a site would wait for ever."""
-    raise ValueError("the private key is encrypted")

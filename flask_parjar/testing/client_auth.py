@@ -79,9 +79,9 @@ def assertion_kid(form: Mapping[str, str]) -> str | None:
 def _public_or_by_certificate(
     form: Mapping[str, str], certificate: str | None, *, provider: ProviderState
 ) -> Client:
-    methods = ("none", *CERTIFICATE_AUTH_METHODS)
+    methods = ("none", *(() if certificate is None else CERTIFICATE_AUTH_METHODS))
     client = _registered(form.get("client_id"), methods, provider=provider)
-    if client.token_endpoint_auth_method != "none":  # noqa: S105 - a method
+    if certificate is not None and client.token_endpoint_auth_method in CERTIFICATE_AUTH_METHODS:
         try:
             check_client_certificate(client, certificate)
         except Unproven as exc:

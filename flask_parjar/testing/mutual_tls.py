@@ -89,17 +89,15 @@ def subject_of(pem: str) -> str:
     return x509.load_pem_x509_certificate(pem.encode()).subject.rfc4514_string()
 
 
-def check_client_certificate(client: Client, pem: str | None) -> None:
+def check_client_certificate(client: Client, pem: str) -> None:
     """Check that a certificate is the one that a client registered, or has its subject.
 
     That an authority issued it, and that it is valid now, was checked in the TLS handshake.
 
-    :raises Unproven: it does not; or there is none
+    :raises Unproven: it is another one
 
     RFC 8705 sections 2.1 and 2.2
     """
-    if pem is None:
-        raise Unproven("no client certificate was presented")
     if client.token_endpoint_auth_method == "self_signed_tls_client_auth":  # noqa: S105 - a method
         if _der(pem) not in client.keys.certificates:
             raise Unproven("the client certificate is not registered")

@@ -243,7 +243,7 @@ def test_files_that_cannot_be_used_leave_the_certificate_before(
 
 
 def test_files_that_failed_are_read_again_after_a_second(
-    files: PairFiles, wall_clock: WallClock
+    files: PairFiles, wall_clock: WallClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Though they look the same: written in place, or not valid before a certain time."""
     clock = Clock()
@@ -251,6 +251,9 @@ def test_files_that_failed_are_read_again_after_a_second(
     first = files.pair.thumbprint
     files.write(make_pair("second", issuer=ROOT, begins=3600))
     assert pools.find("").certificate.thumbprint == first
+    clock.now += 1
+    assert pools.find("").certificate.thumbprint == first
+    assert len([each for each in caplog.records if each.levelno == logging.ERROR]) == 1
     wall_clock.ahead = 2 * 3600
     assert pools.find("").certificate.thumbprint == first
     clock.now += 1
@@ -284,6 +287,23 @@ def test_one_thread_reads_the_files_and_the_others_go_on(files: PairFiles) -> No
     with pools._lock:  # as while another thread reads
         assert pools.find("").certificate.thumbprint == first
     assert pools.find("").certificate.thumbprint == files.pair.thumbprint
+
+
+def test_a_thread_that_comes_late_finds_the_work_done(files: PairFiles) -> None:
+    """Between its two looks another thread read the files."""
+    before = 1000.0
+    times: list[float] = []
+
+    def clock() -> float:
+        return times.pop() if times else before
+
+    pools = CertifiedPools(paths(files), None, clock=clock)
+    files.key.write_text("")
+    pools.find("")
+    failed = pools._failed_at
+    times.append(before + 1)  # at its first look; at the second one nothing is to be done yet
+    pools.find("")
+    assert pools._failed_at == failed
 
 
 def test_an_exchange_under_way_ends_with_its_own_connection(files: PairFiles, folder: Path) -> None:
