@@ -92,6 +92,20 @@ def test_a_certificate_that_only_protects_connections_uses_no_aliases(files: Pai
     assert found["discovery"] == found["jwks"] == {None}
 
 
+@pytest.mark.parametrize("aliases", [None, ALIASES])
+@pytest.mark.parametrize("audience", ["issuer", "endpoint", "token_endpoint"])
+def test_dpop_and_assertions_at_an_alias(
+    files: PairFiles, aliases: str | None, audience: str
+) -> None:
+    """``htu`` is the URL that is called (RFC 9449 section 4.2), and so is such an ``aud``."""
+    provider = DevProvider(ISSUER, mtls=aliases)
+    by_certificate = {"PARJAR_CLIENT_AUTH": "tls_client_auth", "PARJAR_DPOP": True}
+    bound = {"PARJAR_ASSERTION_AUDIENCE": audience, "PARJAR_BOUND_TOKENS": True}
+    for config in (by_certificate, bound):
+        visitor = Visitor(mtls_site(provider, files, **config), provider)
+        assert visitor.log_in().location == "/"
+
+
 def test_without_a_certificate_none_is_presented() -> None:
     provider = DevProvider(ISSUER)
     visitor = Visitor(token_site(provider, "memory", PARJAR_USERINFO=True), provider)

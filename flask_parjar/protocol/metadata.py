@@ -163,7 +163,9 @@ class ProviderMetadata:
         members["claims_parameter_supported"] = document.get("claims_parameter_supported") is True
         signed = document.get("request_parameter_supported")
         members["request_parameter_supported"] = signed if isinstance(signed, bool) else None
-        aliases, faulty = _parse_aliases(document.get("mtls_endpoint_aliases"), allow_http)
+        aliases, faulty = _parse_aliases(
+            document.get("mtls_endpoint_aliases"), allow_http=allow_http
+        )
         members.update(mtls_endpoint_aliases=aliases, faulty_aliases=faulty)
         members["acr_values_supported"] = _strings(document.get("acr_values_supported"))
         return cls(**members, ignored=tuple(ignored))
@@ -185,7 +187,7 @@ def _parse_member(name: str, value: object, check_url: Callable[[object], str]) 
     return tuple(item for item in value if item is not None)  # some servers write null
 
 
-def _parse_aliases(value: object, allow_http: bool) -> tuple[dict[str, str], dict[str, str]]:
+def _parse_aliases(value: object, *, allow_http: bool) -> tuple[dict[str, str], dict[str, str]]:
     """Read ``mtls_endpoint_aliases``; what it has of endpoints that we do not use is ignored.
 
     An alias may be at another host. It is https, also on loopback: a certificate is presented by

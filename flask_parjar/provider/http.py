@@ -114,14 +114,9 @@ class Http:
         """
         self._in_own_process()
         presented = self._presented(outbound)
-        headers = {**_HEADERS, **outbound.headers}
-        content = None
-        if outbound.form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            content = urlencode(outbound.form).encode("ascii")
         received = None
         try:
-            raw = self._exchange(outbound, headers, content, presented)
+            raw = self._exchange(outbound, presented)
             received = raw.status
             try:
                 body = _read(raw)
@@ -172,21 +167,22 @@ class Http:
         return ProviderUnavailable(code, detail, received=received)
 
     def _exchange(
-        self,
-        outbound: Outbound,
-        headers: dict[str, str],
-        body: bytes | None,
-        presented: Presented | None,
+        self, outbound: Outbound, presented: Presented | None
     ) -> urllib3.BaseHTTPResponse:
         """Send one request and return before its body is read.
 
         It uses the connection pool directly: what requests adds to it (cookies, redirects, hooks)
         is not wanted here, and takes longer than the exchange itself.
         """
+        headers = {**_HEADERS, **outbound.headers}
+        body = None
+        if outbound.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode(outbound.form).encode("ascii")
         url = outbound.url
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         pools = self._plain if presented is None else presented.pools
-        route = pools.routes.get(origin) or self._find_route(origin, pools, presented)
+        route = pools.routes.get(origin) or self._find_route(origin, presented)
         target = url[len(origin) :]
         if not target.startswith("/"):
             target = f"/{target}"
@@ -242,8 +238,9 @@ class Http:
         if self._process != os.getpid():
             self._open_pools()  # pragma: no cover - runs in forked workers only
 
-    def _find_route(self, origin: str, pools: Pools, presented: Presented | None) -> Route:
+    def _find_route(self, origin: str, presented: Presented | None) -> Route:
         """Find the connections to an origin, through the environment's proxy if it has one."""
+        pools = self._plain if presented is None else presented.pools
         mounted = self._mounted.get(origin)
         if mounted is not None:
             certified = presented and mounted.certified(presented.certificate)

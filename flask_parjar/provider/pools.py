@@ -102,7 +102,8 @@ class CertifiedPools:
         self._presented: tuple[Presented, ...] = (self._load(),)
 
     def open_pools(self) -> None:
-        """Open new pools, without the connections of the old ones."""
+        """Open new pools, without the connections of the old ones: in a forked worker."""
+        self._lock = threading.Lock()  # another thread of the parent may have held the old one
         self._presented = tuple(
             each._replace(pools=Pools(self._ca_bundle, each.context)) for each in self._presented
         )
@@ -110,8 +111,7 @@ class CertifiedPools:
     def in_use(self) -> tuple[Presented, ...]:
         """The certificates in use, newest first."""
         self._renew()
-        now, (current, *former) = self._clock(), self._presented
-        return (current, *(each for each in former if now < each.until))
+        return self._live()
 
     def find(self, thumbprint: str) -> Presented:
         """The certificate with a thumbprint, or the newest one where that is not in use."""
@@ -121,14 +121,20 @@ class CertifiedPools:
 
     def _renew(self) -> None:
         """Use the certificate in the files, if they have changed. One thread does it."""
-        seen = self._look()
-        if not self._is_new(seen) or not self._lock.acquire(blocking=False):
+        is_up_to_date = not self._is_new(self._look()) and self._presented == self._live()
+        if is_up_to_date or not self._lock.acquire(blocking=False):
             return
         try:
+            seen = self._look()
             if self._is_new(seen):  # the thread before this one may have done it
                 self._replace(seen)
+            self._presented = self._live()
         finally:
             self._lock.release()
+
+    def _live(self) -> tuple[Presented, ...]:
+        now = self._clock()
+        return tuple(each for each in self._presented if now < each.until)
 
     def _is_new(self, seen: _Look) -> bool:
         if seen != self._looked_at:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -19,7 +20,7 @@ from .answers import (
 from .app import form_parameters, resources
 from .client_auth import CREDENTIALS, assertion_kid, authenticate
 from .clients import Client
-from .documents import PATHS, path_prefix
+from .documents import PATHS, endpoint_url, path_prefix
 from .dpop import ReceivedProof, bind_request, verify_proof
 from .faults import Hook
 from .mutual_tls import presented_in, thumbprint_of
@@ -204,17 +205,24 @@ class ClientEndpoints:
         received = ReceivedProof(
             text=request.headers.get("DPoP"),
             method=request.method,
-            url=self.provider.url(member),
+            url=self._called(member),
             access_token=access_token,
         )
         return verify_proof(received, provider=self.provider)
+
+    def _called(self, member: str) -> str:
+        """The URL of an endpoint that was called: perhaps its alias (RFC 8705 section 5)."""
+        mtls = self.provider.mtls
+        if mtls is not None and request.host == urlsplit(mtls).netloc:
+            return endpoint_url(mtls, member)
+        return self.provider.url(member)
 
     def _client(self, form: Mapping[str, str], member: str) -> Client:
         return authenticate(
             form,
             authorization=request.headers.get("Authorization"),
             certificate=presented_in(request.environ),
-            called=self.provider.url(member),
+            called=self._called(member),
             provider=self.provider,
         )
 

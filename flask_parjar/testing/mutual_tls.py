@@ -107,7 +107,7 @@ def check_client_certificate(client: Client, pem: str) -> None:
         raise Unproven(f"the subject of the client certificate is {subject.rfc4514_string()!r}")
 
 
-def check_presented(client: Client, former: Grant | None, x5t: str | None) -> None:
+def check_presented(client: Client, *, former: Grant | None, x5t: str | None) -> None:
     """Check the certificate of a token request, before anything is used up.
 
     A refresh token of a client that authenticates is bound to the client, so its certificate may be

@@ -55,7 +55,7 @@ def exchange(
     """
     match form.get("grant_type"):
         case "authorization_code":
-            check_presented(client, None, x5t)
+            check_presented(client, former=None, x5t=x5t)
             _check_key(provider.memory.codes.get(form.get("code", "")), jkt)
             grant = _redeem_code(form, client=client, provider=provider)
             _check_resources(resources, grant)
@@ -64,7 +64,7 @@ def exchange(
             return _issue(grant, refreshed=False, provider=provider)
         case "refresh_token":
             grant = _redeem_refresh_token(form, client=client, provider=provider)
-            check_presented(client, grant, x5t)
+            check_presented(client, former=grant, x5t=x5t)
             _check_key(grant, jkt)
             _check_resources(resources, grant)
             grant = bound(grant, jkt, provider=provider)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import ssl
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -169,6 +171,7 @@ def test_the_certificate_before_is_kept_for_its_tokens_for_a_minute(
     clock = Clock()
     pools = CertifiedPools(paths(files), None, clock=clock)
     first = files.pair.thumbprint
+    former = weakref.ref(pools.find(first).pools)
     files.write(make_pair("second", issuer=ROOT))
     second = files.pair.thumbprint
 
@@ -180,6 +183,8 @@ def test_the_certificate_before_is_kept_for_its_tokens_for_a_minute(
     clock.now += KEPT_FOR
     assert (found(CURRENT_CERTIFICATE), found(first), found("unknown")) == (second,) * 3
     assert len(pools.in_use()) == 1
+    gc.collect()
+    assert former() is None  # its connections are closed
     for name in "abcdef":
         files.write(make_pair(name, issuer=ROOT))
         assert found(CURRENT_CERTIFICATE) == files.pair.thumbprint
