@@ -582,6 +582,17 @@ def test_the_settings_for_encryption_are_accepted(in_keys: Path) -> None:
     )
 
 
+def test_the_settings_for_signed_responses_are_accepted(in_keys: Path) -> None:
+    for block in blocks("signed-responses", "python"):
+        given: dict[str, Any] = {}
+        run(block.text, given, page="signed-responses")
+        config = {name: value for name, value in given.items() if name.startswith("PARJAR_")}
+        app = app_of_a_page(DevProvider())
+        (client,) = read_settings({**app.config, **config}, secret_key="x").providers.values()
+        assert client.response_mode == "jwt"
+    assert client.response_encryption is not None
+
+
 def app_of_a_page(provider: DevProvider) -> Flask:
     app = Flask("example")
     app.config.update(SECRET_KEY="of the tests", **provider.config())

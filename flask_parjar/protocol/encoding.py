@@ -7,7 +7,7 @@ import codecs
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeGuard
 
 MAX_DEPTH = 32
@@ -49,6 +49,15 @@ def _object_of_distinct_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
+def _object_of_agreeing_members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members and not (isinstance(value, str) and members[name] == value):
+            raise ValueError("a member stands twice")
+        members[name] = value
+    return members
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
@@ -60,20 +69,23 @@ def _finite_float(text: str) -> float:
     return number
 
 
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_object_of_distinct_members,
-    parse_float=_finite_float,
-    parse_constant=_refuse_constant,
-)
+def _decoder(object_of: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=object_of, parse_float=_finite_float, parse_constant=_refuse_constant
+    )
 
 
-def parse_json_object(text: bytes) -> dict[str, Any]:
+_strict, _agreeing = _decoder(_object_of_distinct_members), _decoder(_object_of_agreeing_members)
+
+
+def parse_json_object(text: bytes, *, may_repeat: bool = False) -> dict[str, Any]:
     """Read one JSON object, more strictly than Python does.
 
     A repeated member, ``NaN``, ``Infinity``, a number beyond a float, more than `MAX_DEPTH` levels,
     half a surrogate pair, and text that is not UTF-8 are refused: two parsers must never read two
     different values.
 
+    :param may_repeat: whether a member may be repeated if it is the same string each time.
     :raises ValueError: with the reason.
 
     RFC 8259, RFC 8725 section 2.4, RFC 7493 section 2.
@@ -81,7 +93,7 @@ def parse_json_object(text: bytes) -> dict[str, Any]:
     if text.startswith(codecs.BOM_UTF8):  # otherwise the reason would name an invisible character
         raise ValueError("it begins with a byte order mark")
     try:
-        value = _decoder.decode(text.decode())
+        value = (_agreeing if may_repeat else _strict).decode(text.decode())
     except RecursionError:
         raise ValueError("nested too deeply") from None
     if not isinstance(value, dict):

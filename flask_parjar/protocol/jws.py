@@ -40,13 +40,19 @@ class VerifiedToken:
 
 
 def verify_token(
-    token: str, *, keys: KeySet, expected_algs: Sequence[str], expected_typs: Sequence[str | None]
+    token: str,
+    *,
+    keys: KeySet,
+    expected_algs: Sequence[str],
+    expected_typs: Sequence[str | None],
+    may_repeat: bool = False,
 ) -> VerifiedToken:
     """Verify the signature of a compact JWS, then read its claims.
 
     :param expected_algs: the allow-list; the token's header only chooses among them.
     :param expected_typs: the values of ``typ`` that this kind of token may have, in lower case and
         without ``application/``; None where it may be absent.
+    :param may_repeat: whether a claim may be repeated if it is the same string each time.
     :raises TokenRejected: ``token_malformed``, ``token_header``, ``token_kind``,
         ``token_algorithm``, ``token_key``, ``token_signature``.
 
@@ -70,7 +76,7 @@ def verify_token(
         raise TokenRejected("token_signature", f"kid={kid!r:.80} alg={alg}")
     return VerifiedToken(
         header=header,
-        claims=_parse_part(parts[1], "payload"),
+        claims=_parse_part(parts[1], "payload", may_repeat=may_repeat),
         jws=token,
         key_issuer=keys.issuer_of(key),
     )
@@ -84,9 +90,11 @@ def read_claims(token: str) -> Mapping[str, Any]:
 def read_unverified(token: str) -> Mapping[str, Any]:
     """Read the claims of a token that is not verified. Nothing of them may be believed.
 
+    A claim may be repeated if it is the same string each time.
+
     :raises TokenRejected: ``token_malformed``.
     """
-    return _parse_part(_split(token)[1], "payload")
+    return _parse_part(_split(token)[1], "payload", may_repeat=True)
 
 
 def _split(token: str) -> list[str]:
@@ -98,9 +106,9 @@ def _split(token: str) -> list[str]:
     return parts
 
 
-def _parse_part(part: str, name: str) -> dict[str, Any]:
+def _parse_part(part: str, name: str, *, may_repeat: bool = False) -> dict[str, Any]:
     try:
-        return parse_json_object(b64decode(part))
+        return parse_json_object(b64decode(part), may_repeat=may_repeat)
     except ValueError as exc:
         raise TokenRejected("token_malformed", f"{name}: {exc}") from exc
 

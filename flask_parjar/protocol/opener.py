@@ -28,6 +28,7 @@ class TokenKind(NamedTuple):
     :param issuer_first: whether ``iss`` is also compared before a key is looked for. A token that
         any browser can bring must not make us fetch keys if it names another issuer.
     :param tenant_named: whether a token of a tenant must say so in ``tid``.
+    :param may_repeat: whether a claim may be repeated if it is the same string each time.
     """
 
     algs: Callable[[Agreement], tuple[str, ...]]
@@ -37,6 +38,7 @@ class TokenKind(NamedTuple):
     azp: bool = True
     issuer_first: bool = False
     tenant_named: bool = False
+    may_repeat: bool = False
 
 
 def _id_token_algs(agreement: Agreement) -> tuple[str, ...]:
@@ -88,6 +90,7 @@ RESPONSE = TokenKind(
     typs=(None, "jwt"),
     decryption=_response_decryption,
     issuer_first=True,
+    may_repeat=True,  # Keycloak writes iss twice: that of RFC 9207, and that of JARM
 )
 
 
@@ -118,6 +121,7 @@ class TokenOpener(NamedTuple):
             keys=self.keys,
             expected_algs=kind.algs(self.agreement),
             expected_typs=kind.typs,
+            may_repeat=kind.may_repeat,
         )
         self.agreement.accepted_issuer.verify(
             token.claims, tenant_named=kind.tenant_named, key_issuer=token.key_issuer

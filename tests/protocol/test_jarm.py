@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -87,6 +88,26 @@ def test_an_error_is_in_the_jwt_too() -> None:
 @pytest.mark.parametrize("typ", ["JWT", "jwt", "application/jwt"])
 def test_typ_may_say_that_it_is_a_jwt(typ: str) -> None:
     assert unwrap(signed({**HEADER, "typ": typ}))["code"] == CLAIMS["code"]
+
+
+@pytest.mark.parametrize("name", ["iss", "code", "state"])
+def test_a_claim_may_be_repeated_if_it_says_the_same(name: str) -> None:
+    """Keycloak writes ``iss`` twice."""
+    body = json.dumps(CLAIMS)
+    same = f'{{"{name}": {json.dumps(CLAIMS[name])}, {body[1:]}'.encode()
+    assert unwrap(make_token(HEADER, same)) == unwrap(signed())
+    for value in ('"x"', "1", "null", f"[{json.dumps(CLAIMS[name])}]"):
+        other = f'{{"{name}": {value}, {body[1:]}'.encode()
+        text = make_token(HEADER, other)
+        for read in (peek_signed, unwrap):
+            with refused(TokenRejected, "token_malformed"):
+                read(received(text))
+
+
+def test_a_number_is_not_repeated() -> None:
+    body = f'{{"exp": {NOW + 120}, {json.dumps(CLAIMS)[1:]}'.encode()
+    with refused(TokenRejected, "token_malformed"):
+        unwrap(make_token(HEADER, body))
 
 
 def test_what_is_beside_counts_for_nothing() -> None:

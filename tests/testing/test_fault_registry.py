@@ -184,6 +184,10 @@ def signed(client: HandMadeClient) -> dict[str, str]:
     return response(client.provider.sign_in(client.start(response_mode="jwt")))
 
 
+def payload_of(jws: str) -> bytes:
+    return base64.urlsafe_b64decode(jws.split(".")[1] + "==")
+
+
 def algs_of_id_tokens(client: HandMadeClient) -> object:
     document = client.http.get(PLACES[0]).json()
     return document["id_token_encryption_alg_values_supported"]
@@ -229,6 +233,7 @@ ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
     "id_token_sid_missing": (lambda c: "sid" in claims(c), False),
     "id_token_typ_missing": (lambda c: "typ" in protected(c), False),
     "jarm_answer_plain_beside": (lambda c: sorted(signed(c)), [*BESIDE, "response", "state"]),
+    "jarm_iss_repeated": (lambda c: payload_of(signed(c)["response"]).count(b'"iss"'), 2),
     "jarm_typ_jwt": (lambda c: decode_json(signed(c)["response"].split(".")[0]).get("typ"), "JWT"),
     "metadata_jarm_algs_missing": (
         lambda c: "authorization_signing_alg_values_supported" in c.http.get(PLACES[0]).json(),

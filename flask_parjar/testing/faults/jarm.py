@@ -5,6 +5,8 @@ They act before the response is signed, after that, or where it is encrypted.
 
 from __future__ import annotations
 
+import json
+
 from joserfc.jwk import OctKey, RSAKey
 
 from ..answers import Answer, AuthorizationAnswer, IDTokenDraft
@@ -72,6 +74,29 @@ def jarm_expired(draft: IDTokenDraft) -> None:
 def jarm_nbf_future(draft: IDTokenDraft) -> None:
     """The signed response is valid in ten minutes."""
     draft.claims["nbf"] = draft.now + 600
+
+
+@table.at("jarm")
+def jarm_iss_repeated(draft: IDTokenDraft) -> None:
+    """The signed response has the right `iss` twice, as Keycloak writes it: it is accepted."""
+    draft.payload = _with_second(draft, "iss", str(draft.claims["iss"]))
+
+
+@table.at("jarm")
+def jarm_iss_duplicated(draft: IDTokenDraft) -> None:
+    """The signed response has `iss` twice, the first from another issuer."""
+    draft.payload = _with_second(draft, "iss", "https://other-provider.example")
+
+
+@table.at("jarm")
+def jarm_code_duplicated(draft: IDTokenDraft) -> None:
+    """The signed response has two codes, the first an attacker's."""
+    draft.payload = _with_second(draft, "code", _INJECTED)
+
+
+def _with_second(draft: IDTokenDraft, name: str, value: str) -> bytes:
+    """The claims with one more member before the others."""
+    return f"{{{json.dumps(name)}: {json.dumps(value)}, {json.dumps(draft.claims)[1:]}".encode()
 
 
 @table.at("jarm")
