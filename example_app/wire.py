@@ -8,6 +8,8 @@ shows what is in the operator's log.
 
 from __future__ import annotations
 
+import base64
+import json
 import secrets
 import threading
 import time
@@ -29,6 +31,12 @@ from flask_parjar import (
     provider_called,
     tokens_refreshed,
 )
+
+#: What the answer says, by whether it is an error.
+ANSWERS: Mapping[bool, str] = {
+    refused: f"It has {what}. state and iss say which login and which provider it belongs to."
+    for refused, what in ((False, "a code, which is useless to an attacker"), (True, "an error"))
+}
 
 MAX_BROWSERS = 100
 MAX_LOGINS = 5  # of one browser: as many as can be under way in a session
@@ -438,12 +446,17 @@ def _redirect(redirect: Mapping[str, Any]) -> Step:
 def _return(login: Login, response: Mapping[str, Any], calls: Sequence[Any]) -> list[Step]:
     """The sign-in at the provider, and the way back with the answer."""
     posted, refused = request.method == "POST", "error" in response
+    sent, text = "Form" if posted else "Query", ANSWERS[bool(refused)]
+    tables: dict[str, Mapping[str, Any]] = {sent: response}
+    jwt = request.values.get("response", "")
+    if jwt and "response" not in response:  # it was opened: what is in it are the parameters
+        text += " All of it is in one signed JWT."
+        tables = {sent: {"response": f"… ({len(jwt)} characters)"}, **_decoded(jwt, response)}
     back = Step(
         name="return",
         title="The browser comes back",
-        text=f"It has {'an error' if refused else 'a code, which is useless to an attacker'}. "
-        "state and iss say which login and which provider it belongs to.",
-        source="RFC 6749, RFC 9207",
+        text=text,
+        source="JARM" if jwt else "RFC 6749, RFC 9207",
         arrows=[
             Arrow(
                 sender=PROVIDER,
@@ -453,7 +466,7 @@ def _return(login: Login, response: Mapping[str, Any], calls: Sequence[Any]) -> 
             ),
             Arrow(sender=BROWSER, receiver=SITE, label=f"{request.method} {request.path}"),
         ],
-        tables={"Form" if posted else "Query": response},
+        tables=tables,
         failed=refused,
     )
     if not login.steps:
@@ -467,6 +480,19 @@ def _return(login: Login, response: Mapping[str, Any], calls: Sequence[Any]) -> 
         by=PERSON,
     )
     return [person, back]
+
+
+def _decoded(jwt: str, parameters: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The header of a signed response, and its claims: secrets are already cut short in these."""
+    header, *others = jwt.split(".")
+    claims = {} if len(others) != 2 else _from_json(others[0])  # it is encrypted otherwise
+    times: dict[str, Any] = {name: claims[name] for name in ("aud", "exp") if name in claims}
+    return {"Header": _from_json(header), "Claims": {**parameters, **times}}
+
+
+def _from_json(part: str) -> dict[str, Any]:
+    value = json.loads(base64.urlsafe_b64decode(part + "=" * (-len(part) % 4)))
+    return value if isinstance(value, dict) else {}
 
 
 def _verify(id_token: Mapping[str, Any], checked: Sequence[str], *, with_userinfo: bool) -> Step:

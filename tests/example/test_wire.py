@@ -221,6 +221,24 @@ def test_an_answer_that_is_posted_is_drawn(provider: DevProvider) -> None:
     assert "a form to post" in page
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+def test_a_signed_answer_is_drawn_with_what_is_in_it(
+    provider: DevProvider, encrypted: bool
+) -> None:
+    config: dict[str, Any] = {"PARJAR_RESPONSE_MODE": "jwt"}
+    if encrypted:
+        config["PARJAR_ENCRYPTION_KEY"] = ECKey.generate_key("P-256").as_dict(private=True)
+        config["PARJAR_RESPONSE_ENCRYPTION"] = "ECDH-ES A256GCM"
+    ada = Visitor(make_app(provider, **config), provider)
+    callback = ada.come_back(ada.leave())
+    assert ada.get(callback).status_code == 302
+    page = ada.get("/wire").text
+    assert "signed JWT" in page
+    assert ("A256GCM" in page) is encrypted
+    assert query(callback)["response"][0] not in page
+    assert "sign_in" in steps(ada), "the login is found by the state inside"
+
+
 @pytest.fixture(scope="module")
 def faulty() -> DevProvider:
     """One for all the faults: its keys take longer to make than a login."""
@@ -237,7 +255,8 @@ ONE_OF_EACH = {
 
 @pytest.mark.parametrize("name", sorted(ONE_OF_EACH.values()))
 def test_a_fault_is_drawn_up_to_where_it_ends(faulty: DevProvider, name: str) -> None:
-    app = make_app(faulty, PARJAR_USERINFO=name.startswith("userinfo"))
+    config = {"PARJAR_RESPONSE_MODE": "jwt"} if "jarm" in name else {}
+    app = make_app(faulty, PARJAR_USERINFO=name.startswith("userinfo"), **config)
     visitor = Visitor(app, faulty)
     whole: list[str] = []
     ended = 0
