@@ -23,7 +23,13 @@ from .signals import (
     tokens_refreshed,
 )
 from .web.errors import AccessDenied, LoginRequired
-from .web.guards import claims_required, login_required, scopes_required, step_up_required
+from .web.guards import (
+    authorization_details_required,
+    claims_required,
+    login_required,
+    scopes_required,
+    step_up_required,
+)
 from .web.session import current_user
 from .web.tokens import Tokens
 
@@ -45,6 +51,7 @@ __all__ = [
     "TokenRejected",
     "Tokens",
     "TokensEnded",
+    "authorization_details_required",
     "claims_required",
     "current_user",
     "logged_in",

@@ -157,6 +157,12 @@ CODES: Mapping[str, Code] = {
         "An essential acr was requested (by @step_up_required or LoginOptions), and the provider's "
         "acr_values_supported has none of its values.",
     ),
+    "authorization_details_unsupported": Code(
+        502,
+        _SITE,
+        "The login asks for authorization_details of a type that is not in the provider's "
+        "authorization_details_types_supported.",
+    ),
     "dpop_alg_unsupported": Code(
         502,
         _SITE,
@@ -342,6 +348,18 @@ CODES: Mapping[str, Code] = {
         "PARJAR_DPOP is on, and the provider answered with token_type Bearer: anybody who has such "
         "a token can use it. Switch DPoP on for this client at the provider.",
     ),
+    "token_details": Code(
+        502,
+        _PROVIDER,
+        "authorization_details in the answer of the token endpoint is not a list of objects with a "
+        "type, or it is too large.",
+    ),
+    "token_details_unasked": Code(
+        502,
+        _PROVIDER,
+        "The token endpoint granted authorization_details of a type that this login did not ask "
+        "for.",
+    ),
     "id_token_missing": Code(
         502,
         _PROVIDER,
@@ -518,6 +536,12 @@ CODES: Mapping[str, Code] = {
         "You are not allowed to see this page.",
         "@scopes_required of the view names a scope that this login was not granted: see "
         "PARJAR_SCOPES.",
+    ),
+    "insufficient_authorization_details": Code(
+        403,
+        "You are logged in, but this login does not allow what this page does.",
+        "The login was not granted authorization_details of the type that the view requires. Ask "
+        "for them with LoginOptions(authorization_details=…) or PARJAR_AUTHORIZATION_PARAMS.",
     ),
     "insufficient_claims": Code(
         403,

@@ -93,7 +93,7 @@ class ParJar:
         _set_cookie_defaults(app, settings)
         check_session_interface(app.session_interface)
         log_start_warnings(app, settings)
-        log_first_request_warnings(app)
+        log_first_request_warnings(app, settings)
         _add_to_app(app, settings)
         app.extensions[EXTENSION] = Runtime(
             settings=settings,

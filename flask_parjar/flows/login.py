@@ -154,6 +154,12 @@ def complete_login(
     userinfo = None
     if agreement.fetch_userinfo:
         userinfo = provider.userinfo(tokens, id_token, now=clock())
+    if tokens.missing_types:
+        log.warning(
+            "authorization_details asked for and not granted at %s: %s",
+            provider.issuer,
+            ", ".join(tokens.missing_types),
+        )
     identity = Identity.from_claims(
         id_token,
         userinfo,

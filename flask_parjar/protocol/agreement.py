@@ -88,6 +88,8 @@ class Agreement:
     :param https_redirect_uri: whether the ``redirect_uri`` must be https, or on loopback.
     :param claims_parameter: whether the provider reads ``claims`` (OpenID Connect Core 5.5).
     :param acr_values: the levels of authentication that the provider lists; empty if it lists none.
+    :param details_types: the types of ``authorization_details`` that the provider lists; None if it
+        has no such list.
     :param authorization_params: further parameters of every authorization request.
     :param clock_skew: seconds that clocks may differ.
     """
@@ -110,6 +112,7 @@ class Agreement:
     https_redirect_uri: bool
     claims_parameter: bool
     acr_values: tuple[str, ...]
+    details_types: tuple[str, ...] | None
     authorization_params: Mapping[str, Any]
     trusted_audiences: tuple[str, ...]
     fetch_userinfo: bool
@@ -178,6 +181,7 @@ def agree(
         https_redirect_uri=profile.https_redirect_uri,
         claims_parameter=metadata.claims_parameter_supported,
         acr_values=metadata.acr_values_supported,
+        details_types=metadata.authorization_details_types_supported,
         authorization_params=client.authorization_params,
         trusted_audiences=client.trusted_audiences,
         clock_skew=client.clock_skew,

@@ -11,11 +11,12 @@ import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlencode
 
 from ..errors import LoginError, ProviderUnavailable
 from .agreement import Agreement, RequestSigning
+from .authorization_details import check_types, types_of
 from .binding import TokenBinding
 from .claims_parameter import check_claims, merge_claims, requested_values
 from .client_auth import check_assertion_claims
@@ -32,6 +33,7 @@ _MAX_REQUEST_URI = 2048
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _ABSOLUTE_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[\x21\x22\x24-\x7e]+")  # without a fragment
 _RESOURCE_ADVICE = "write one absolute URI without a fragment, or a list of them"
+_DETAILS_ADVICE = "write a list of dicts, each with a type"
 _PROMPTS = frozenset(("none", "login", "consent", "select_account", "create"))
 
 #: Parameters that a caller may not set freely, because the library sets them itself. (``max_age``
@@ -115,6 +117,8 @@ def check_params(params: Mapping[str, Any]) -> None:
         check_claims(params["claims"])
     if not _are_resources(params.get("resource")):
         raise ValueError(f"resource: {_RESOURCE_ADVICE}")
+    if not _are_details(params.get("authorization_details")):
+        raise ValueError(f"authorization_details: {_DETAILS_ADVICE}")
 
 
 def _is_text(value: object) -> bool:
@@ -189,7 +193,7 @@ _CHECKS: Sequence[tuple[str, Callable[[object], bool], str]] = (
     ("essential_acr", lambda value: isinstance(value, bool), "write True or False"),
     ("ui_locales", _is_text, "write languages with spaces between"),
     ("claims", lambda value: value is None or _is_json(value), "write a dict of JSON values"),
-    ("authorization_details", _are_details, "write a list of dicts, each with a type"),
+    ("authorization_details", _are_details, _DETAILS_ADVICE),
     ("resource", _are_resources, _RESOURCE_ADVICE),
     ("params", _is_object, "write a dict of JSON values"),
 )
@@ -214,13 +218,14 @@ class AuthorizationRequest:
         """Build the parameters: those of the configuration, of this login, and of the transaction.
 
         :raises LoginError: ``acr_unsupported``: the provider lists its levels, and none of those
-            that this login needs.
+            that this login needs; ``authorization_details_unsupported``: the same of the types.
 
         OpenID Connect Core 3.1.2.1, RFC 7636 section 4.3.
         """
         _check_levels(transaction.acr_values, agreement.acr_values)
         if agreement.https_redirect_uri:
             _check_redirect_uri(transaction.redirect_uri)
+        check_types(transaction.details_types, agreement.details_types)
         free = {**agreement.authorization_params, **options.params}
         if options.acr_values:
             free.pop("acr_values", None)  # those of this login replace the configured ones
@@ -268,7 +273,7 @@ def _asked(agreement: Agreement, options: LoginOptions) -> dict[str, Any]:
         "acr_values": " ".join(acr_values) or None,
         "ui_locales": options.ui_locales,
         "claims": claims or None,
-        "authorization_details": options.authorization_details,
+        "authorization_details": asked_details(agreement.authorization_params, options),
         "resource": asked_resource(agreement.authorization_params, options),
         "response_mode": agreement.response_mode,
     }
@@ -352,6 +357,32 @@ def configured_resources(authorization_params: Mapping[str, Any]) -> tuple[str, 
 
 def _as_list(resource: str | Sequence[str] | None) -> tuple[str, ...]:
     return (resource,) if isinstance(resource, str) else tuple(resource or ())
+
+
+def asked_details(
+    authorization_params: Mapping[str, Any], options: LoginOptions
+) -> Sequence[Mapping[str, Any]] | None:
+    """What the tokens of one login shall allow (RFC 9396 section 2); None if that is not said."""
+    params = options.params.get("authorization_details")
+    for asked in (options.authorization_details, params):
+        if asked is not None:
+            return cast(Sequence[Mapping[str, Any]], asked)
+    configured: Sequence[Mapping[str, Any]] | None = authorization_params.get(
+        "authorization_details"
+    )
+    return configured
+
+
+def asked_details_types(
+    authorization_params: Mapping[str, Any], options: LoginOptions
+) -> tuple[str, ...]:
+    """Their types, for the comparison with what is granted (RFC 9396 section 7)."""
+    return types_of(asked_details(authorization_params, options) or ())
+
+
+def configured_details_types(authorization_params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The same for a login that asks for nothing beyond the configuration."""
+    return types_of(authorization_params.get("authorization_details") or ())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

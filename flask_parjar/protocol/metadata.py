@@ -52,6 +52,7 @@ _LISTS = (
     "code_challenge_methods_supported",
     "response_modes_supported",
     "dpop_signing_alg_values_supported",
+    "authorization_details_types_supported",
 )
 _FLAGS = (
     "tls_client_certificate_bound_access_tokens",
@@ -111,6 +112,7 @@ class ProviderMetadata:
     code_challenge_methods_supported: tuple[str, ...] | None
     response_modes_supported: tuple[str, ...] | None
     dpop_signing_alg_values_supported: tuple[str, ...] | None
+    authorization_details_types_supported: tuple[str, ...] | None
     authorization_response_iss_parameter_supported: bool
     require_pushed_authorization_requests: bool
     require_signed_request_object: bool

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from ..errors import TokenRejected
+from .authorization_details import Details, missing_types, parse_granted
 from .binding import BEARER, TokenBinding, read_binding
 from .client_auth import LoginAssertions
 from .encoding import parse_json_object, parse_seconds
@@ -40,6 +41,8 @@ class TokenSet:
     :param scopes: the granted scopes: those of the answer, or all that were asked for if it has
         none.
     :param resources: the APIs that they are for, named in each refresh (RFC 8707 section 2.2).
+    :param details_types: the types of ``authorization_details`` that were asked for.
+    :param authorization_details: those that were granted, as the provider wrote them (RFC 9396).
     :param assertion_claims: further claims of the client assertions that come with them.
     :param assertion_key: the `SigningKey.mark` of our key that signs these; None without one.
     :param expires_at: when the access token ends, in seconds since 1970; None if the provider does
@@ -56,6 +59,8 @@ class TokenSet:
     refresh_token: str | None = field(default=None, repr=False)
     scopes: tuple[str, ...]
     resources: tuple[str, ...] = ()
+    details_types: tuple[str, ...] = ()
+    authorization_details: Details = field(default=(), repr=False)
     assertion_claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
     assertion_key: str | None = None
     expires_at: int | None
@@ -68,15 +73,17 @@ class TokenSet:
         answer: Mapping[str, Any],
         *,
         asked_scopes: tuple[str, ...],
+        asked_types: tuple[str, ...] = (),
         binding: TokenBinding,
         now: int,
     ) -> TokenSet:
         """Read the answer to a code exchange; unknown members are ignored.
 
+        :param asked_types: the types of ``authorization_details`` that were asked for.
         :raises TokenRejected: ``token_response``, ``token_type``, ``token_unbound``,
-            ``id_token_missing``.
+            ``id_token_missing``, ``token_details``, ``token_details_unasked``.
 
-        RFC 6749 section 5.1, OpenID Connect Core 3.1.3.3.
+        RFC 6749 section 5.1, OpenID Connect Core 3.1.3.3, RFC 9396 section 7.
         """
         token_type = _token_type(answer, binding)
         if answer.get("id_token") is None:
@@ -89,6 +96,8 @@ class TokenSet:
             id_token=_token(answer, "id_token"),
             refresh_token=_optional_token(answer, "refresh_token"),
             scopes=_scopes(answer, otherwise=asked_scopes),
+            details_types=asked_types,
+            authorization_details=_details(answer, asked=asked_types, otherwise=()),
             expires_at=expires_at,
             renew_at=renew_at,
         )
@@ -96,7 +105,8 @@ class TokenSet:
     def renewed_by(self, answer: Mapping[str, Any], *, now: int) -> TokenSet:
         """Read the answer to a refresh; members that it leaves out, and the ID token, stay.
 
-        :raises TokenRejected: ``token_response``, ``token_type``, ``token_unbound``.
+        :raises TokenRejected: ``token_response``, ``token_type``, ``token_unbound``,
+            ``token_details``, ``token_details_unasked``.
 
         RFC 6749 section 6, OpenID Connect Core 12.2.
         """
@@ -108,6 +118,9 @@ class TokenSet:
             access_token=_token(answer, "access_token"),
             refresh_token=_optional_token(answer, "refresh_token") or self.refresh_token,
             scopes=_scopes(answer, otherwise=self.scopes),
+            authorization_details=_details(
+                answer, asked=self.details_types, otherwise=self.authorization_details
+            ),
             expires_at=expires_at,
             renew_at=renew_at,
         )
@@ -116,6 +129,11 @@ class TokenSet:
     def assertions(self) -> LoginAssertions:
         """How the client authenticates with them."""
         return LoginAssertions(self.assertion_claims, self.assertion_key)
+
+    @property
+    def missing_types(self) -> tuple[str, ...]:
+        """The types of ``authorization_details`` that were asked for and not granted."""
+        return missing_types(self.details_types, self.authorization_details)
 
     def lives(self, now: int) -> bool:
         """Whether the access token can still be used; True if its end is not known."""
@@ -190,6 +208,8 @@ class TokenSet:
             lists = {
                 "scopes": tuple(members["scopes"]),
                 "resources": tuple(members.get("resources", ())),
+                "details_types": tuple(members.get("details_types", ())),
+                "authorization_details": tuple(members.get("authorization_details", ())),
                 "replaced": replaced,
             }
             return cls(**{**members, **lists, "binding": binding})
@@ -273,6 +293,12 @@ def _scopes(answer: Mapping[str, Any], *, otherwise: tuple[str, ...]) -> tuple[s
     if len(granted) > MAX_SCOPE:
         raise TokenRejected("token_response", f"scope is longer than {MAX_SCOPE} characters")
     return tuple(granted.split())
+
+
+def _details(answer: Mapping[str, Any], *, asked: tuple[str, ...], otherwise: Details) -> Details:
+    """The details of an answer; `otherwise` if it has none."""
+    granted = answer.get("authorization_details")
+    return otherwise if granted is None else parse_granted(granted, asked=asked)
 
 
 def _optional_token(answer: Mapping[str, Any], name: str) -> str | None:

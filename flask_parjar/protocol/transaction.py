@@ -29,6 +29,7 @@ class Transaction:
     :param state: the signed ``state``; empty once the transaction is read from the session.
     :param next: the path that the login leads to.
     :param resources: the APIs that the tokens are for (RFC 8707).
+    :param details_types: the types of the ``authorization_details`` that are asked for (RFC 9396).
     :param assertion_claims: further claims of client assertions.
     :param assertion_key: the `SigningKey.mark` of our key for them; None for the current one.
     :param acr_values: the ``acr`` of the ID token must be one of these; empty for any.
@@ -48,6 +49,7 @@ class Transaction:
     next: str
     scopes: tuple[str, ...]
     resources: tuple[str, ...] = ()
+    details_types: tuple[str, ...] = ()
     assertion_claims: Mapping[str, Any] = field(default_factory=dict)
     assertion_key: str | None = None
     max_age: int | None = None

@@ -216,7 +216,11 @@ class Provider:
         assertions = transaction.assertions
         answer = self._post_for_tokens(form, binding, assertions, refused="code_refused", now=now)
         tokens = TokenSet.parse(
-            answer.document or {}, asked_scopes=transaction.scopes, binding=binding, now=now
+            answer.document or {},
+            asked_scopes=transaction.scopes,
+            asked_types=transaction.details_types,
+            binding=binding,
+            now=now,
         )
         current = self.agreement(now).client_auth
         return replace(

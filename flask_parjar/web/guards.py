@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar, cast, overload
 from flask import current_app, request
 
 from ..protocol.authorization import LoginOptions
+from ..protocol.authorization_details import types_of
 from ..protocol.id_token import is_fresh
 from ..protocol.identity import Identity
 from ..runtime import current_runtime
@@ -23,6 +24,7 @@ from .errors import AccessDenied, LoginRequired
 from .own_urls import OWN_ENDPOINTS
 from .session import get_identity, logged_in_at
 from .step_up import StepUp, demand_step_up
+from .tokens import granted_details
 from .unguarded import mark_guard
 
 P = ParamSpec("P")
@@ -36,12 +38,13 @@ _NAME_THE_CLAIMS = (
 
 
 def _guarded_by(
-    check: Callable[[Identity], None] | None, *, provider: str | None
+    check: Callable[[Identity], None] | None, *, provider: str | None, needs_store: bool = False
 ) -> Callable[[View[P, R]], View[P, R]]:
     """Make a guard.
 
     :param check: raises if a person who is logged in may not do this; None if all may.
     :param provider: where the login must be; None where any provider will do.
+    :param needs_store: whether the check reads the tokens.
     """
     given: object = provider
     if given is not None and not (isinstance(given, str) and given):
@@ -64,7 +67,7 @@ def _guarded_by(
                 return cast(R, current_app.ensure_sync(view)(*args, **kwargs))
             return view(*args, **kwargs)
 
-        mark_guard(guarded, view)
+        mark_guard(guarded, view, needs_store=needs_store)
         return guarded
 
     return decorate
@@ -165,6 +168,37 @@ def claims_required(
             raise AccessDenied("insufficient_claims", f"missing: {', '.join(missing)}")
 
     return _guarded_by(check, provider=provider)
+
+
+def authorization_details_required(
+    *, type: str, provider: str | None = None
+) -> Callable[[View[P, R]], View[P, R]]:
+    """Require that the login was granted ``authorization_details`` of this type.
+
+    They are stored with the tokens, so PARJAR_STORE must be set. What is inside of them, such as an
+    amount, the view itself compares: ``parjar.tokens().authorization_details``.
+
+    :param type: for example ``payment_initiation``.
+    :param provider: where the login must be, a name in PARJAR_PROVIDERS; None for any provider.
+    :raises LoginRequired: no one is logged in, or the tokens have ended.
+    :raises AccessDenied: ``other_provider``, ``insufficient_authorization_details``.
+    :raises RuntimeError: PARJAR_STORE is not set.
+
+    RFC 9396 section 7.
+    """
+    given: object = type
+    if not isinstance(given, str) or not given:
+        raise TypeError('name the type: @authorization_details_required(type="payment_initiation")')
+
+    def check(identity: Identity) -> None:
+        granted = types_of(granted_details())
+        if type not in granted:
+            found = ", ".join(sorted({*granted})) or "none"
+            raise AccessDenied(
+                "insufficient_authorization_details", f"missing: {type}; granted: {found:.200}"
+            )
+
+    return _guarded_by(check, provider=provider, needs_store=True)
 
 
 def step_up_required(

@@ -20,7 +20,7 @@ from ..protocol.client import ClientConfig
 from ..protocol.urls import is_loopback
 from .cookie_diagnosis import cookie_faults
 from .own_urls import OWN_ENDPOINTS
-from .unguarded import uncalled_guards
+from .unguarded import guards_that_need_a_store, uncalled_guards
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -63,7 +63,7 @@ def _redirect_uri_warnings(
         yield f"logins at provider {client.name!r} will be lost: {fault}"
 
 
-def log_first_request_warnings(app: Flask) -> None:
+def log_first_request_warnings(app: Flask, settings: Settings) -> None:
     """Log the warnings about the whole app, at its first request only."""
     given = _keys(app)
 
@@ -73,6 +73,9 @@ def log_first_request_warnings(app: Flask) -> None:
         app.before_request_funcs[None] = [each for each in before if each is not check]
         for warning in (*_late_keys(app, given), *_shadowed_routes(app), *uncalled_guards(app)):
             log.warning("%s", warning)
+        if settings.store is None:
+            for warning in guards_that_need_a_store(app):
+                log.warning("%s", warning)
 
     # Before the functions of the app: one of them may be a guard.
     app.before_request_funcs.setdefault(None, []).insert(0, check)

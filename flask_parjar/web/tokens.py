@@ -16,6 +16,7 @@ from ..errors import LoginError, StoreUnavailable, TokensEnded
 from ..flows.refresh import live_tokens, remove_refresh_token, revoke_tokens
 from ..flows.session_registry import SessionEntry, tokens_key
 from ..flows.token_store import TokenStore
+from ..protocol.authorization_details import Details
 from ..protocol.challenge import StepUpChallenge
 from ..protocol.outbound import Outbound, Proof
 from ..protocol.tokens import TokenSet
@@ -116,7 +117,8 @@ class Tokens:
     :param token_type: how it is sent: ``Bearer`` or ``DPoP``, in the letters of the provider.
     :param expires_at: when it ends, in seconds since 1970; None where the provider does not say.
     :param scopes: what it is for; after a renewal there may be fewer than at the login.
-    :param authorization_details: what was granted in detail (RFC 9396); empty in this version.
+    :param authorization_details: what was granted in detail (RFC 9396), as the provider wrote it;
+        empty if the login did not ask for any.
     """
 
     access_token: str = field(repr=False)
@@ -134,7 +136,30 @@ def live(*, fresh: bool = False) -> Tokens:
         token_type=tokens.token_type,
         expires_at=tokens.expires_at,
         scopes=frozenset(tokens.scopes),
+        authorization_details=tokens.authorization_details,
     )
+
+
+def granted_details() -> Details:
+    """The ``authorization_details`` of the person who is logged in. Nothing is renewed for it.
+
+    :raises LoginRequired: no one is logged in, or the tokens have ended.
+    :raises LoginError: ``tokens_lost``: the tokens have ended just after a login.
+    :raises StoreUnavailable: the store does not answer.
+    :raises RuntimeError: PARJAR_STORE keeps no tokens.
+
+    RFC 9396 section 7.
+    """
+    if current_runtime().settings.store is None:
+        raise RuntimeError(_NO_STORE)
+    session = current_entry()
+    if session is None:
+        raise LoginRequired
+    tokens = _token_store(session).load()
+    if tokens is None:
+        ended = TokensEnded("no tokens are kept for this session", error_code="tokens_missing")
+        raise _unless_just_tried(ended, session)
+    return tokens.authorization_details
 
 
 def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenSet:

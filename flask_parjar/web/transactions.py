@@ -22,7 +22,9 @@ from ..errors import LoginError, ResponseRejected
 from ..protocol.authorization import (
     LoginOptions,
     asked_claims,
+    asked_details_types,
     asked_resources,
+    configured_details_types,
     configured_resources,
 )
 from ..protocol.claims_parameter import demands_of
@@ -42,7 +44,7 @@ MAX_WAITING = 5
 MAX_PAGES = MAX_RETURN_PATH
 #: The first 132 bits of what is derived for it, whether to start again, and the provider.
 _STATE = re.compile(r"([A-Za-z0-9_-]{22})([01])([A-Za-z0-9_-]{1,40})")
-_LISTS_OF_WORDS = ("scopes", "resources", "acr_values", "present", "subjects")
+_LISTS_OF_WORDS = ("scopes", "resources", "details_types", "acr_values", "present", "subjects")
 _OTHER_KINDS = ("max_age", "next", "assertion_claims", "key", "tenant_issuer")
 _NO_OTHERS: Mapping[str, Any] = MappingProxyType({})
 
@@ -68,6 +70,7 @@ class PendingLogin(NamedTuple):
     :param started_at: seconds since 1970.
     :param scopes: those that were asked for; None where they are the configured ones.
     :param resources: likewise.
+    :param details_types: likewise.
     :param next: the path that the login leads to; None for PARJAR_AFTER_LOGIN.
     :param key: names our key that signs the client assertions; None if we have only one.
     :param others: what a later version of this library asked for. It is written back unchanged:
@@ -81,6 +84,7 @@ class PendingLogin(NamedTuple):
     redirect_uri: str
     scopes: tuple[str, ...] | None = None
     resources: tuple[str, ...] | None = None
+    details_types: tuple[str, ...] | None = None
     max_age: int | None = None
     acr_values: tuple[str, ...] = ()
     present: tuple[str, ...] = ()
@@ -95,7 +99,9 @@ class PendingLogin(NamedTuple):
     def of(cls, transaction: Transaction, client: ClientConfig) -> PendingLogin:
         """Keep what is needed of a transaction until the browser is back."""
         scopes, resources = transaction.scopes, transaction.resources
+        types = transaction.details_types
         configured = configured_resources(client.authorization_params)
+        configured_types = configured_details_types(client.authorization_params)
         return cls(
             seed=transaction.seed,
             started_at=transaction.started_at,
@@ -104,6 +110,7 @@ class PendingLogin(NamedTuple):
             redirect_uri=transaction.redirect_uri,
             scopes=None if scopes == client.scopes else scopes,
             resources=None if resources == configured else resources,
+            details_types=None if types == configured_types else types,
             max_age=transaction.max_age,
             acr_values=transaction.acr_values,
             present=transaction.present,
@@ -144,6 +151,7 @@ class PendingLogin(NamedTuple):
         return self._replace(
             scopes=known.get("scopes"),
             resources=known.get("resources"),
+            details_types=known.get("details_types"),
             max_age=asked.get("max_age"),
             acr_values=known.get("acr_values", ()),
             present=known.get("present", ()),
@@ -160,6 +168,7 @@ class PendingLogin(NamedTuple):
         asked: dict[str, Any] = {
             "scopes": self.scopes,
             "resources": self.resources,
+            "details_types": self.details_types,
             "max_age": self.max_age,
             "acr_values": self.acr_values or None,
             "present": self.present or None,
@@ -180,6 +189,7 @@ class PendingLogin(NamedTuple):
         :param secret: the login's, made with the app's secret of then.
         """
         configured = configured_resources(client.authorization_params)
+        configured_types = configured_details_types(client.authorization_params)
         return Transaction(
             seed=self.seed,
             secret=secret,
@@ -194,6 +204,7 @@ class PendingLogin(NamedTuple):
             tenant_issuer=self.tenant_issuer,
             scopes=client.scopes if self.scopes is None else self.scopes,
             resources=configured if self.resources is None else self.resources,
+            details_types=configured_types if self.details_types is None else self.details_types,
             max_age=self.max_age,
             acr_values=self.acr_values,
             present=self.present,
@@ -242,6 +253,7 @@ def start_transaction(
         next=next,
         scopes=client.scopes if options.scopes is None else tuple(options.scopes),
         resources=asked_resources(client.authorization_params, options),
+        details_types=asked_details_types(client.authorization_params, options),
         assertion_claims=dict(options.assertion_claims or {}),
         assertion_key=_key_to_remember(client),
         max_age=options.max_age,

@@ -16,14 +16,19 @@ from werkzeug.routing import Rule
 from .own_urls import OWN_ENDPOINTS
 
 _IS_GUARD = "_parjar_is_guard"
+_NEEDS_STORE = "_parjar_needs_store"
 _GUARDS = "_parjar_guards"  # on a view: the guards that were made of it
 
 AnyView = Callable[..., Any]
 
 
-def mark_guard(guard: AnyView, view: AnyView) -> None:
-    """Mark a guard, and the view that it was made of."""
+def mark_guard(guard: AnyView, view: AnyView, *, needs_store: bool = False) -> None:
+    """Mark a guard, and the view that it was made of.
+
+    :param needs_store: whether the guard reads the tokens, and so needs PARJAR_STORE.
+    """
     setattr(guard, _IS_GUARD, True)
+    setattr(guard, _NEEDS_STORE, needs_store)
     with contextlib.suppress(AttributeError):  # a bound method can have no mark
         setattr(view, _GUARDS, [*_attributes(view).get(_GUARDS, ()), guard])
 
@@ -55,6 +60,27 @@ def uncalled_guards(app: Flask) -> Iterator[str]:
                 f"{rule.rule} ({rule.endpoint}) is not protected: its guard is above the decorator "
                 "of the route, so it is never called. Write the guard below, next to the function"
             )
+
+
+def guards_that_need_a_store(app: Flask) -> Iterator[str]:
+    """Describe each route with a guard that reads the tokens, for an app that stores none."""
+    for rule in app.url_map.iter_rules():
+        called = _called_for(app, rule.endpoint)
+        if any(_attributes(each).get(_NEEDS_STORE) for first in called for each in _views(first)):
+            yield (
+                f"{rule.rule} ({rule.endpoint}) has a guard that reads the tokens "
+                "(@authorization_details_required), and PARJAR_STORE is not set: each request "
+                "there ends with an error. Set it to redis://… or cookie"
+            )
+
+
+def _views(called: AnyView) -> Iterator[AnyView]:
+    """A function and what it wraps, and the methods of a MethodView."""
+    yield from _unwrapped(called)
+    view_class = _attributes(called).get("view_class")
+    methods: Iterable[str] = getattr(view_class, "methods", None) or ()
+    for name in methods:
+        yield from _unwrapped(getattr(view_class, name.lower(), None))
 
 
 def _called_for(app: Flask, endpoint: str) -> Iterator[AnyView]:

@@ -18,12 +18,12 @@ from ..answers import Answer
 
 #: The places where something leaves: an ``IDTokenDraft`` at ``id_token`` and ``refresh_id_token``,
 #: and at ``jarm`` (an authorization response before it is signed); an ``EncryptedDraft`` at ``jwe``
-#: (any token that is encrypted for the client), an ``AuthorizationAnswer`` at ``response``, and at
-#: ``jarm_answer`` (after it was signed), a ``DPoPNonceDraft`` at ``dpop_nonce``, a
-#: ``DPoPBindingDraft`` at ``dpop_binding``, a ``DPoPChallengeDraft`` at ``dpop_challenge`` (where
-#: userinfo refuses a proof), a ``CertificateBindingDraft`` at ``certificate_binding``, an
-#: ``Answer`` at the others. Refreshed tokens pass ``token`` and ``id_token`` too, before ``refresh`` and
-#: ``refresh_id_token``.
+#: (any token that is encrypted for the client); an ``AuthorizationAnswer`` at ``response``, and at
+#: ``jarm_answer`` (after it was signed); a ``DPoPNonceDraft`` at ``dpop_nonce``; a
+#: ``DPoPBindingDraft`` at ``dpop_binding``; a ``DPoPChallengeDraft`` at ``dpop_challenge`` (where
+#: userinfo refuses a proof); a ``CertificateBindingDraft`` at ``certificate_binding``; an
+#: ``Answer`` at the others. Refreshed tokens pass ``token`` and ``id_token`` too, before
+#: ``refresh`` and ``refresh_id_token``.
 Hook = Literal[
     "metadata", "jwks", "par", "response", "token", "id_token", "userinfo",
     "refresh", "refresh_id_token", "revocation", "dpop_nonce", "dpop_binding",
