@@ -379,7 +379,7 @@ def test_options_of_one_login(provider: DevProvider) -> None:
                 essential_acr=True,
                 ui_locales="de en",
                 claims={"userinfo": {"name": None}},
-                authorization_details=[{"type": "payment"}],
+                authorization_details=[{"type": "payment_initiation"}],
                 resource=["https://a.example", "https://b.example"],
                 params={"organization": "acme", "number": 7},
             )
@@ -407,7 +407,7 @@ OPTIONS = {
         "userinfo": {"name": None},
         "id_token": {"acr": {"essential": True, "values": ["pwd", "mfa"]}},
     },
-    "authorization_details": [{"type": "payment"}],
+    "authorization_details": [{"type": "payment_initiation"}],
     "resource": ["https://a.example", "https://b.example"],
     "organization": "acme",
     "number": 7,
@@ -860,16 +860,19 @@ def test_a_list_in_an_unsigned_push_is_a_parameter_for_each(
     assert pushed(provider)[name] == APIS
 
 
+DETAILS = [{"type": "payment_initiation"}]
+
+
 def test_a_list_in_a_plain_request_is_a_parameter_for_each(provider: DevProvider) -> None:
     for kind in ("signed_request_object", "pushed_authorization_requests"):
         provider.metadata[f"require_{kind}"] = False
     app = make_site(
         provider,
         PARJAR_REQUEST="plain",
-        PARJAR_AUTHORIZATION_PARAMS={"resource": APIS, "authorization_details": [{"type": "t"}]},
+        PARJAR_AUTHORIZATION_PARAMS={"resource": APIS, "authorization_details": DETAILS},
     )
     away = query(Visitor(app, provider).leave())
-    assert json.loads(away["authorization_details"][0]) == [{"type": "t"}]  # JSON stays one text
+    assert json.loads(away["authorization_details"][0]) == DETAILS  # JSON stays one text
     assert away["resource"] == APIS
 
 

@@ -145,6 +145,8 @@ def granted_scopes(
     if interaction.granted is not None:
         return interaction.granted
     request = interaction.request
+    if request.authorization_details:  # each is agreed to by itself, like a payment
+        return None
     before = provider.memory.consents.get(_consent_name(request, sign_in)) or frozenset()
     if "consent" in request.prompt or not before.issuperset(request.scopes):
         return None

@@ -188,6 +188,7 @@ class BrowserEndpoints:
                 "client": asked.client,
                 "person": current_person(self.provider),
                 "scopes": asked.scopes,
+                "details": asked.authorization_details,
                 "action": self._url(interaction_id, "/consent"),
             },
         )

@@ -2,7 +2,8 @@
 
 The metadata is a plain dict that a test may change while the provider runs. The provider follows
 its own metadata for algorithms, client authentication methods, response modes, the ``claims``
-parameter, ``iss`` in the authorization response, and which requests must be pushed or signed.
+parameter, the types of ``authorization_details``, ``iss`` in the authorization response, and which
+requests must be pushed or signed.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ def provider_metadata(issuer: str, *, mtls: str | None = None) -> dict[str, obje
     OpenID Connect Discovery section 3, RFC 8414 section 2; RFC 9126 section 5, RFC 9101
     section 10.5, RFC 9207 section 3, RFC 7009 section 2; OpenID Connect Back-Channel Logout section
     2.1, Front-Channel Logout section 3; RFC 9449 section 5.1; RFC 8705 sections 3.3 and 5; JARM
-    section 4
+    section 4; RFC 9396 section 10
     """
     tls = issuer.startswith("https:")
     auth_methods = [*AUTH_METHODS, *(CERTIFICATE_AUTH_METHODS if tls else ())]
@@ -80,6 +81,7 @@ def provider_metadata(issuer: str, *, mtls: str | None = None) -> dict[str, obje
         "token_endpoint_auth_methods_supported": auth_methods,
         "revocation_endpoint_auth_methods_supported": list(auth_methods),
         "code_challenge_methods_supported": ["S256"],
+        "authorization_details_types_supported": ["payment_initiation", "account_information"],
         **({"tls_client_certificate_bound_access_tokens": True} if tls else {}),
         **({"mtls_endpoint_aliases": aliases} if aliases else {}),
         "claims_supported": [

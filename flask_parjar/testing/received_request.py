@@ -179,7 +179,26 @@ def _parse_request(
         userinfo_claims=tuple(asked["userinfo"]),
         dpop_jkt=text["dpop_jkt"] or None,
         resources=_resources(given.get("resource", [])),
+        authorization_details=_details(given.get("authorization_details", []), provider=provider),
     )
+
+
+def _details(value: object, *, provider: ProviderState) -> tuple[Mapping[str, object], ...]:
+    """What the tokens shall allow: an array of objects, each of a type that is known here.
+
+    :raises OAuth2Error: ``invalid_authorization_details``
+
+    RFC 9396 sections 2 and 5
+    """
+    known, code = provider.offered("authorization_details_types_supported"), "authorization_details"
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        raise refusal(OAuth2Error, "it is no array of objects", code=f"invalid_{code}")
+    for each in value:
+        if each.get("type") not in known:
+            raise refusal(
+                OAuth2Error, f"type {each.get('type')!r} is not known here", code=f"invalid_{code}"
+            )
+    return tuple(value)
 
 
 def _resources(value: object) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -66,6 +66,7 @@ class AuthorizationRequest:
     :param dpop_jkt: the thumbprint of the key that the code is bound to (RFC 9449 section 10)
     :param resources: the APIs that the tokens are for (RFC 8707)
     :param assertion_kid: the key of the client that authenticated the push
+    :param authorization_details: what the tokens shall allow, in detail (RFC 9396)
     """
 
     client: Client
@@ -83,6 +84,7 @@ class AuthorizationRequest:
     dpop_jkt: str | None
     resources: tuple[str, ...]
     assertion_kid: str | None = None
+    authorization_details: tuple[Mapping[str, object], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

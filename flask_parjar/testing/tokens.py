@@ -250,6 +250,8 @@ def _issue(grant: Grant, *, refreshed: bool, provider: ProviderState) -> dict[st
             grant, access_token=access_token, refreshed=refreshed, provider=provider
         ),
     }
+    if grant.request.authorization_details:  # RFC 9396 section 7
+        members["authorization_details"] = [*grant.request.authorization_details]
     if "offline_access" in grant.scopes:
         refresh_token = fresh_secret()
         memory.refresh_tokens.put(refresh_token, grant, until=now + REFRESH_TOKEN_SECONDS)

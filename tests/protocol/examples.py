@@ -167,6 +167,7 @@ def make_agreement(**fields: Any) -> Agreement:
         "iss_required": False,
         "claims_parameter": True,
         "acr_values": (),
+        "details_types": None,
         "authorization_params": {},
         "trusted_audiences": (),
         "fetch_userinfo": False,

@@ -112,6 +112,7 @@ def test_the_usual_agreement() -> None:
         iss_required=False,
         claims_parameter=False,
         acr_values=(),
+        details_types=None,
         authorization_params={},
         trusted_audiences=(),
         fetch_userinfo=False,

@@ -33,6 +33,7 @@ LISTS = (
     "code_challenge_methods_supported",
     "response_modes_supported",
     "dpop_signing_alg_values_supported",
+    "authorization_details_types_supported",
 )
 FLAGS = (
     "authorization_response_iss_parameter_supported",

@@ -29,6 +29,12 @@ ENCRYPTED: dict[str, object] = {
     "PARJAR_USERINFO": True,
 }
 
+#: What a site asks for, of two types.
+DETAILS = [
+    {"type": "payment_initiation", "amount": "7.00"},
+    {"type": "account_information", "locations": ["https://api.example/accounts"]},
+]
+
 
 #: A site whose certificate authenticates it, and binds its tokens.
 MUTUAL_TLS: dict[str, object] = {
@@ -69,6 +75,8 @@ def attempt(fault: str) -> Outcome:
         config |= ENCRYPTED
     if "encryption" in fault:
         config["PARJAR_REQUEST_ENCRYPTION_ALG"] = "ECDH-ES"
+    if "details" in fault:
+        config["PARJAR_AUTHORIZATION_PARAMS"] = {"authorization_details": DETAILS}
     if "jarm" in fault or fault.startswith("jwe_response"):
         config["PARJAR_RESPONSE_MODE"] = "jwt"
     if fault.startswith(("jwe_response", "metadata_jarm_encryption")):

@@ -95,7 +95,7 @@ def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo")
         "userinfo": {"sub": "ada"},
     }
     names = ("access_token", "id_token", "refresh_token", "scope", "expires_in")
-    token = {**dict.fromkeys(names, "x"), "token_type": "Bearer"}
+    token = {**dict.fromkeys(names, "x"), "token_type": "Bearer", "authorization_details": DETAILS}
     path = "/.well-known/openid-configuration"
     return Answer(members=members.get(hook, token), path=path, status=201 if hook == "par" else 200)
 
@@ -199,6 +199,13 @@ def challenge_of_userinfo(client: HandMadeClient) -> str | None:
 
 
 BESIDE = ["code", "error", "iss"]
+DETAILS = [{"type": "payment_initiation"}, {"type": "account_information"}]
+
+
+def granted(client: HandMadeClient) -> Any:
+    return client.tokens(authorization_details=DETAILS).get("authorization_details")
+
+
 #: What is seen of each fault that a client accepts.
 ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
     "metadata_openid_404": (lambda c: [c.http.get(url).status_code for url in PLACES], [404, 200]),
@@ -219,6 +226,13 @@ ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
     "token_expires_in_missing": (lambda c: "expires_in" in c.tokens(), False),
     "token_scope_missing": (lambda c: "scope" in c.tokens(), False),
     "token_scope_narrower": (lambda c: c.tokens()["scope"], "openid"),
+    "metadata_details_types_missing": (
+        lambda c: "authorization_details_types_supported" in c.http.get(PLACES[0]).json(),
+        False,
+    ),
+    "token_details_enriched": (lambda c: "account" in granted(c)[0], True),
+    "token_details_fewer": (granted, DETAILS[:1]),
+    "token_details_missing": (granted, None),
     "metadata_dpop_algs_missing": (
         lambda c: "dpop_signing_alg_values_supported" in c.http.get(PLACES[0]).json(),
         False,

@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from . import (
     authorization,
+    authorization_details,
     documents,
     dpop,
     encryption,
@@ -20,8 +21,8 @@ from .table import ActiveFault, ActiveFaults, Fault, Hook
 __all__ = ["FAULTS", "REFRESH_FAULTS", "ActiveFault", "ActiveFaults", "Fault", "Hook"]
 
 _MODULES = (
-    *(documents, authorization, tokens, dpop, mutual_tls, signature),
-    *(id_token, encryption, jarm, tenants),
+    *(documents, authorization, authorization_details, tokens, dpop, mutual_tls),
+    *(signature, id_token, encryption, jarm, tenants),
 )
 
 #: Every fault of a login. Names begin with the hook: ``metadata_``, ``jwks_``, ``par_``,
@@ -34,8 +35,8 @@ FAULTS: Mapping[str, Fault] = MappingProxyType(
 #: Every fault after a login. Names begin with ``refresh_`` or ``revocation_``.
 REFRESH_FAULTS: Mapping[str, Fault] = MappingProxyType(
     {
-        **tokens.refresh_table.faults,
-        **dpop.refresh_table.faults,
-        **tenants.refresh_table.faults,
+        name: fault
+        for module in (tokens, dpop, authorization_details, tenants)
+        for name, fault in module.refresh_table.faults.items()
     }
 )
