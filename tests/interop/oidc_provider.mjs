@@ -12,6 +12,8 @@
 //   clients   client metadata, as oidc-provider names it (the names of RFC 7591)
 //   features  oidc-provider's own names, laid over the ones below: {"jwtResponseModes": {"enabled": true}}
 //             {"dPoP": {"enabled": true, "requireNonce": true}} makes it want nonces in DPoP proofs
+//             {"richAuthorizationRequests": {"types": ["payment_initiation"], "grantsAlone": null}} grants
+//             what was asked for, or that type alone, and adds "grantedTo" to each
 //             {"encryption": {"enabled": true}} also makes keys to encrypt request objects for
 //
 // Refresh tokens rotate at each use, and the second use of one revokes all tokens of that login.
@@ -92,6 +94,24 @@ function mergedFeatures(features = {}) {
     const required = merged.dPoP.requireNonce === true;
     const nonceSecret = required ? randomBytes(32) : undefined;
     merged.dPoP = { ...merged.dPoP, nonceSecret, requireNonce: () => required };
+  }
+  if (merged.richAuthorizationRequests) {
+    const { types, grantsAlone } = merged.richAuthorizationRequests;
+    merged.resourceIndicators = { // it grants details for a resource only
+      enabled: true,
+      getResourceServerInfo: (_ctx, audience) => ({ audience, scope: 'reports:read', accessTokenFormat: 'opaque' }),
+    };
+    merged.richAuthorizationRequests = {
+      enabled: true,
+      types: Object.fromEntries(types.map((type) => [type, { validate() {} }])),
+      authorizationDetailsForGrantSource: (ctx) => (
+        JSON.parse(ctx.oidc.params.authorization_details ?? '[]')
+          .filter(({ type }) => !grantsAlone || type === grantsAlone)
+          .map((detail) => ({ ...detail, grantedTo: ctx.oidc.session.accountId }))
+      ),
+      authorizationDetailsForAccessToken: (_ctx, _token, source) => source.rar,
+      authorizationDetailsForIntrospection: (_ctx, token) => token.rar,
+    };
   }
   return merged;
 }

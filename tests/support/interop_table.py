@@ -53,6 +53,7 @@ FEATURES = (
     "encrypted ID token",
     "encrypted userinfo",
     "encrypted request object",
+    "rich authorization requests",
     "refresh tokens",
     "rotated refresh tokens",
     "revocation",
