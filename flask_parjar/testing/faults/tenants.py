@@ -10,7 +10,8 @@ table: FaultTable = FaultTable()
 #: The faults after a login.
 refresh_table: FaultTable = FaultTable()
 
-#: A tenant that the tests allow, and one that they do not.
+#: The tenant of the person who logs in, another one that the site allows, and one that it does not.
+PERSONS_TENANT = "a1a1a1a1-0000-4000-8000-00000000000a"
 OTHER_TENANT = "0b6f5d1e-0000-4000-8000-00000000000b"
 FOREIGN_TENANT = "66666666-0000-4000-8000-000000000006"
 
@@ -44,7 +45,7 @@ def _keys_of(answer: Answer, tenant: str) -> None:
 @table.at("jwks")
 def jwks_tenant_only(answer: Answer) -> None:
     """The keys sign for the person's tenant only: they are accepted for it."""
-    _keys_of(answer, "a1a1a1a1-0000-4000-8000-00000000000a")
+    _keys_of(answer, PERSONS_TENANT)
 
 
 @table.at("jwks")
@@ -121,7 +122,7 @@ def id_token_tenant_organizations_iss(draft: IDTokenDraft) -> None:
 @table.at("response")
 def response_tenant_iss(answer: AuthorizationAnswer) -> None:
     """The response has the issuer of the person's tenant, not the template: it is accepted."""
-    answer.put("iss", of_tenant(answer.parameters[-1][1], "a1a1a1a1-0000-4000-8000-00000000000a"))
+    answer.put("iss", of_tenant(answer.parameters[-1][1], PERSONS_TENANT))
 
 
 @table.at("response")
