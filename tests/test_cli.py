@@ -135,7 +135,7 @@ def test_it_takes_the_request_level_of_the_site(
     assert (answer.status_code, answer.location) == (302, "/")
 
 
-def test_it_has_people_of_each_tenant(
+def test_it_serves_the_tenants_of_the_site(
     tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     environment["FLASK_PARJAR_ISSUER"] += "/organizations"
