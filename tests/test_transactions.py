@@ -44,6 +44,7 @@ from flask_parjar.web.transactions import (
     put_pending_logins,
     put_transaction,
     read_state,
+    remove_outdated,
     remove_transaction,
     start_transaction,
 )
@@ -344,7 +345,10 @@ def test_the_pages_of_waiting_logins_have_a_bound(
 def pop_transaction(state: SignedState, client: ClientConfig, *, now: int) -> Transaction | None:
     """Find a transaction and remove it, as the callback does."""
     found = find_transaction(state, client, now=now)
-    remove_transaction(state)
+    if found is None:
+        remove_outdated(state)
+    else:
+        remove_transaction(found.seed)
     return found
 
 
@@ -355,7 +359,7 @@ def test_a_transaction_is_found_until_it_is_removed(client: ClientConfig) -> Non
     for _ in range(2):
         found = find_transaction(state, client, now=NOW)
         assert found is not None and found.seed == transaction.seed
-    remove_transaction(state)
+    remove_transaction(transaction.seed)
     assert find_transaction(state, client, now=NOW) is None
 
 

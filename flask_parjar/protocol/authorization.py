@@ -420,16 +420,14 @@ class RequestObject:
             "jti": secrets.token_urlsafe(24),
             **request.parameters,
         }
-        jwt = signing.key.sign(claims, alg=signing.alg, typ=_TYP)
-        form = request.as_form()
-        beside = {name: form[name] for name in signing.beside if name in form}
+        form = request.as_form() if signing.beside else {}
         return cls(
-            jwt=jwt,
+            jwt=signing.key.sign(claims, alg=signing.alg, typ=_TYP),
             alg=signing.alg,
             kid=signing.key.kid,
             claims=claims,
             header=signing.key.header(alg=signing.alg, typ=_TYP),
-            beside=beside,
+            beside={name: form[name] for name in signing.beside if name in form},
         )
 
     def encrypt(self, encryption: RequestEncryption, key: EncryptionKey) -> RequestObject:

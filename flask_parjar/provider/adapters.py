@@ -52,8 +52,6 @@ _MAX_INFORMATIONAL = 100  # needed for APIs: they have no deadline that would en
 
 _STATUS_LINE = re.compile(r"(HTTP/1\.[0-9]) ([1-9][0-9]{2})(?: ([^\r\n\0]*))?\r?\n")
 _FIELD_LINE = re.compile(r"([!-9;-~]+):([^\r\n\0]*)\r?\n")
-_FIELD_LINES = re.compile(rf"(?:{_FIELD_LINE.pattern})*")
-_CONTINUED = re.compile(r"\r?\n[ \t]+")
 _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,8})(?:[ \t]*;[^\r\n\0]*)?\r\n")
 _LENGTH = re.compile(r"[0-9]{1,18}")
 _IDLE_TIMEOUT = re.compile(r"(?:.*[,;\s])?timeout\s*=\s*([0-9]{1,9})(?:[,;\s].*)?", re.IGNORECASE)
@@ -84,18 +82,27 @@ def _read_fields(reader: io.BufferedReader) -> HTTPMessage:
     RFC 9112 section 5.
     """
     lines: list[bytes] = []
-    while (line := reader.readline(_MAX_LINE + 1)) not in (b"\r\n", b"\n"):
+    for _ in range(_MAX_FIELDS):
+        line = reader.readline(_MAX_LINE + 1)
+        if line in (b"\r\n", b"\n"):
+            return _parse_fields(lines)
         if not line.endswith(b"\n"):
             raise LineTooLong("field line") if len(line) > _MAX_LINE else IncompleteRead(line)
-        lines.append(line)
-        if len(lines) == _MAX_FIELDS:
-            raise HTTPException(f"{_MAX_FIELDS} field lines or more")
-    text = _CONTINUED.sub(" ", b"".join(lines).decode("latin-1"))
-    if not _FIELD_LINES.fullmatch(text):
-        raise MalformedAnswer("a field line that is none")
+        if line.startswith((b" ", b"\t")) and lines:  # it continues the one before (section 5.2)
+            before = lines[-1].removesuffix(b"\n").removesuffix(b"\r")
+            lines[-1] = before + b" " + line.lstrip(b" \t")
+        else:
+            lines.append(line)
+    raise HTTPException(f"{_MAX_FIELDS} field lines or more")
+
+
+def _parse_fields(lines: list[bytes]) -> HTTPMessage:
     fields = HTTPMessage()
-    for name, value in _FIELD_LINE.findall(text):
-        fields[name] = value.strip(_WHITE_SPACE)
+    for line in lines:
+        field = _FIELD_LINE.fullmatch(line.decode("latin-1"))
+        if field is None:
+            raise MalformedAnswer("a field line that is none")
+        fields[field[1]] = field[2].strip(_WHITE_SPACE)
     return fields
 
 

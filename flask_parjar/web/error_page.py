@@ -119,8 +119,9 @@ def _page_of_script() -> str | None:
 
 def add_headers(response: Response) -> Response:
     """Add headers against caching, framing and content sniffing; keep those that are set."""
-    headers, same_for_everyone = response.headers, response.cache_control.public
-    for name, value in _HEADERS.items():
-        if name not in headers and not (name == "Vary" and same_for_everyone):
-            headers.add(name, value)
+    headers = response.headers
+    present = {name.lower() for name, _ in headers}
+    if "cache-control" in present and response.cache_control.public:
+        present.add("vary")  # it is the same for everyone
+    headers.extend(each for each in _HEADERS.items() if each[0].lower() not in present)
     return response

@@ -38,16 +38,14 @@ class _LastUse(NamedTuple):
     is_changed: bool
 
 
-def is_idle(record: SessionRecord, *, now: int) -> bool:
+def is_idle(runtime: Runtime, record: SessionRecord, *, now: int) -> bool:
     """Whether a session was not used for longer than PARJAR_IDLE_TIMEOUT."""
-    runtime = current_runtime()
     idle_timeout = runtime.settings.idle_timeout
     return idle_timeout is not None and now - _last_use(runtime, record).at > idle_timeout
 
 
-def note_use(record: SessionRecord, *, now: int) -> None:
+def note_use(runtime: Runtime, record: SessionRecord, *, now: int) -> None:
     """Write the time of use; not at each request, because it sets a cookie."""
-    runtime = current_runtime()
     idle_timeout = runtime.settings.idle_timeout
     if idle_timeout is None:
         return
@@ -56,9 +54,8 @@ def note_use(record: SessionRecord, *, now: int) -> None:
         request.environ[_place(runtime)] = _LastUse(used.session, now, is_changed=True)
 
 
-def forget_use() -> None:
+def forget_use(runtime: Runtime) -> None:
     """Delete the cookie, because its session has ended."""
-    runtime = current_runtime()
     if runtime.settings.idle_timeout is not None:
         request.environ[_place(runtime)] = _LastUse(None, 0, is_changed=True)
 

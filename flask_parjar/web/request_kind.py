@@ -12,7 +12,9 @@ MAX_FORM = 32 * 1024
 
 def is_speculative() -> bool:
     """Whether this is a prefetch or prerender of the browser, or a HEAD request."""
-    purpose = request.headers.get("Sec-Purpose") or request.headers.get("Purpose") or ""
+    # From the environ: `headers.get` raises and catches where a header is missing, as most often.
+    environ = request.environ
+    purpose = environ.get("HTTP_SEC_PURPOSE") or environ.get("HTTP_PURPOSE") or ""
     return request.method == "HEAD" or "prefetch" in purpose or "prerender" in purpose
 
 

@@ -83,14 +83,14 @@ def log_in(identity: Identity, *, id_token: IDTokenClaims, now: int) -> NewSessi
     identity = _with_user(runtime, identity)
     if not identity:
         raise LoginError("user_refused", "user_loader returned None")
-    former, replaced = peek_session(), _replaced_sessions(now)
+    former, replaced = _peek_session(runtime), _replaced_sessions(now)
     goes_on = former is not None and former.is_of(identity) and not _has_ended(runtime, former, now)
     entry = record.entry
     if runtime.sessions is not None and entry is not None:
         runtime.sessions.register(entry, issued_at=id_token.issued_at, alg=id_token.alg)
         replaced += _expire_replaced(runtime.sessions, former, now=now)
     if not goes_on:  # not before: if the store fails, the session of before goes on
-        _start_over(now=now)
+        _start_over(runtime, now=now)
     new = NewSession(record, identity, former)
     _put_session(runtime, new, replaced=replaced[-_MAX_REPLACED:])
     if _has_just_signed_in(runtime, identity.provider, id_token, now):
@@ -106,7 +106,8 @@ def log_out() -> Identity:
 
     :returns: who was logged in; falsy where no one was.
     """
-    runtime, record = current_runtime(), peek_session()
+    runtime = current_runtime()
+    record = _peek_session(runtime)
     entry = None if record is None else record.entry
     if entry is not None and runtime.sessions is not None:
         try:
@@ -115,7 +116,7 @@ def log_out() -> Identity:
                 runtime.sessions.revoke_replaced(replaced.name)
         except StoreUnavailable as exc:
             log.warning("a session's entry was left to expire: %s", exc.detail)
-    _clear(now=int(time.time()))
+    _clear(runtime, now=int(time.time()))
     return ANONYMOUS if record is None else record.identity
 
 
@@ -125,17 +126,21 @@ def peek_session() -> SessionRecord | None:
     Neither the store nor the ``user_loader`` is asked: at a logout it does not matter what they
     say. A person whose session is too old may still be signed in at the provider.
     """
-    return _read_record(current_runtime(), flask_session.get(SESSION_KEY))
+    return _peek_session(current_runtime())
 
 
-def ended_idle(*, now: int) -> bool:
+def _peek_session(runtime: Runtime) -> SessionRecord | None:
+    return _read_record(runtime, flask_session.get(SESSION_KEY))
+
+
+def ended_idle(runtime: Runtime, *, now: int) -> bool:
     """Whether a session in this browser ended because it was not used, or ends so now.
 
     The person may have left, and may still be signed in at the provider. So it is remembered until
     a login proves that somebody has just signed in there.
     """
-    record = peek_session()
-    return IDLE_KEY in flask_session or (record is not None and is_idle(record, now=now))
+    record = _peek_session(runtime)
+    return IDLE_KEY in flask_session or (record is not None and is_idle(runtime, record, now=now))
 
 
 def current_entry() -> SessionEntry | None:
@@ -193,10 +198,17 @@ def set_private_cache_control(response: Response) -> Response:
     """
     if not _is_for_one_person(response):
         return response
-    response.vary.add("Cookie")
-    if "Cache-Control" not in response.headers:
-        response.headers["Cache-Control"] = "private, no-store"
+    headers = response.headers
+    present = {name.lower() for name, _ in headers}
+    if "vary" in present:
+        response.vary.add("Cookie")
+    else:
+        headers.add("Vary", "Cookie")
+    if "cache-control" not in present:
+        headers.add("Cache-Control", "private, no-store")
         return response
+    if headers["Cache-Control"] == "no-store":
+        return response  # as our own routes have it: nothing is to be removed
     control = response.cache_control
     control.pop("public", None)
     control.pop("s-maxage", None)
@@ -334,15 +346,15 @@ def _end_if_over(runtime: Runtime, record: SessionRecord) -> bool:
     :raises StoreUnavailable: the store has not answered for a while.
     """
     now = int(time.time())
-    if is_idle(record, now=now) or _is_too_old(runtime, record, now):
-        _start_over(now=now)
+    if is_idle(runtime, record, now=now) or _is_too_old(runtime, record, now):
+        _start_over(runtime, now=now)
         return True
-    note_use(record, now=now)
+    note_use(runtime, record, now=now)
     sessions, entry = runtime.sessions, record.entry
     if sessions is None or entry is None or sessions.is_active(entry):
         return False
     sessions.revoke(entry)  # its tokens go with it
-    _start_over(now=now)
+    _start_over(runtime, now=now)
     return True
 
 
@@ -351,7 +363,7 @@ def _has_ended(runtime: Runtime, record: SessionRecord, now: int) -> bool:
 
     :raises StoreUnavailable: the store has not answered for a while.
     """
-    if _is_too_old(runtime, record, now) or is_idle(record, now=now):
+    if _is_too_old(runtime, record, now) or is_idle(runtime, record, now=now):
         return True
     sessions, entry = runtime.sessions, record.entry
     return sessions is not None and entry is not None and not sessions.is_active(entry)
@@ -367,22 +379,22 @@ def _replaced_sessions(now: int) -> list[ReplacedSession]:
     return [each for each in replaced if now <= each.ends_at]
 
 
-def _start_over(*, now: int) -> None:
+def _start_over(runtime: Runtime, *, now: int) -> None:
     """Empty the session, except for logins under way in other tabs."""
     pending = get_pending_logins()
-    _clear(now=now)
+    _clear(runtime, now=now)
     put_pending_logins(pending)
 
 
-def _clear(*, now: int) -> None:
+def _clear(runtime: Runtime, *, now: int) -> None:
     """Empty the session, but remember an idle end.
 
     Otherwise a logout, or a login that was begun before the idle end, would lead around the
     question that must follow.
     """
-    was_idle = ended_idle(now=now)
+    was_idle = ended_idle(runtime, now=now)
     flask_session.clear()
-    forget_use()
+    forget_use(runtime)
     if was_idle:
         flask_session[IDLE_KEY] = True
 

@@ -336,11 +336,10 @@ def find_transaction(state: SignedState, client: ClientConfig, *, now: int) -> T
     """
     if state.provider != client.name:
         raise ResponseRejected("state_mismatch", f"{state.provider!r} at {client.name!r}")
-    logins = get_pending_logins()
-    found = _find(logins, state)
+    found = _find(get_pending_logins(), state)
     if found is None:
         return None
-    login, secret = logins[found[0]], found[1]
+    login, secret = found
     too_old = now - login.started_at > current_runtime().settings.transaction_lifetime
     if too_old or (login.provider, login.issuer) != (state.provider, client.issuer):
         return None
@@ -357,30 +356,33 @@ def is_login_under_way(client: ClientConfig, *, now: int) -> bool:
     )
 
 
-def remove_transaction(state: SignedState) -> PendingLogin | None:
-    """Remove what a state names from this browser's session, so that no login is tried twice.
+def remove_transaction(seed: str) -> None:
+    """Remove a login from this browser's session, so that none is tried twice."""
+    put_pending_logins([each for each in get_pending_logins() if each.seed != seed])
+
+
+def remove_outdated(state: SignedState) -> PendingLogin | None:
+    """Remove the login that a state names, although it cannot be completed any more.
 
     :returns: what was removed; None where there was nothing.
     """
-    logins = get_pending_logins()
-    found = _find(logins, state)
+    found = _find(get_pending_logins(), state)
     if found is None:
         return None
-    removed = logins.pop(found[0])
-    put_pending_logins(logins)
-    return removed
+    remove_transaction(found[0].seed)
+    return found[0]
 
 
-def _find(logins: list[PendingLogin], state: SignedState) -> tuple[int, str] | None:
-    """The position of the login that a state names, and its secret.
+def _find(logins: list[PendingLogin], state: SignedState) -> tuple[PendingLogin, str] | None:
+    """The login that a state names, and its secret.
 
     SECRET_KEY may have been replaced since the login began, so each former one is tried too.
     """
     for app_secret in sealing_secrets():
-        for position, login in enumerate(logins):
+        for login in logins:
             secret = mix(login.seed, app_secret)
             if hmac.compare_digest(_state_id(secret), state.id):
-                return position, secret
+                return login, secret
     return None
 
 

@@ -158,8 +158,9 @@ def _asking_who_is_there(options: LoginOptions, *, now: int) -> LoginOptions:
 
     Otherwise the provider's own session would log in any person who finds the browser open.
     """
-    idle_timeout = current_runtime().settings.idle_timeout
-    if idle_timeout is None or not browser_session.ended_idle(now=now):
+    runtime = current_runtime()
+    idle_timeout = runtime.settings.idle_timeout
+    if idle_timeout is None or not browser_session.ended_idle(runtime, now=now):
         return options
     wanted = idle_timeout if options.max_age is None else min(options.max_age, idle_timeout)
     return replace(options, max_age=wanted)
@@ -199,10 +200,10 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
     with reporting_failures(provider, response=received.values):
         state, parameters, transaction = _find_login(chosen, received, now=now)
         if state is not None and transaction is not None:
-            response = _verify_response(chosen, transaction, parameters, state, now=now)
+            response = _verify_response(chosen, transaction, parameters, now=now)
             if not transactions.claim(state):
                 return redirect(transaction.next)  # another request completes this login
-            transactions.remove_transaction(state)
+            transactions.remove_transaction(transaction.seed)
             completed = _complete(chosen, transaction, response)
             _start_session(chosen, completed, parameters, now=now)
             return redirect(transaction.next)
@@ -240,8 +241,9 @@ def _find_login(provider: Provider, received: ResponseParameters, *, now: int) -
     elif not transactions.is_login_under_way(client, now=now):
         return _Found(None, received, None)
     parameters = provider.unwrap(received, now=now)
-    state = transactions.read_state(parameters.state)
-    transaction = transactions.find_transaction(state, client, now=now)
+    if parameters is not unverified:  # it was inside of something, so nothing above counts
+        state = transactions.read_state(parameters.state)
+        transaction = transactions.find_transaction(state, client, now=now)
     return _Found(state, parameters, transaction)
 
 
@@ -293,7 +295,6 @@ def _verify_response(
     provider: Provider,
     transaction: Transaction,
     parameters: ResponseParameters,
-    state: transactions.SignedState,
     *,
     now: int,
 ) -> AuthorizationResponse:
@@ -302,7 +303,7 @@ def _verify_response(
     try:
         return verify_response(provider, transaction, parameters, now=now)
     except ParJarError:
-        transactions.remove_transaction(state)
+        transactions.remove_transaction(transaction.seed)
         raise
 
 
@@ -334,7 +335,7 @@ def _response_pairs(posted: bool) -> list[tuple[str, str]]:
 
 def _remove_outdated(state: transactions.SignedState | None) -> None:
     """Remove a login that cannot be completed any more, and remember where it leads."""
-    outdated = None if state is None else transactions.remove_transaction(state)
+    outdated = None if state is None else transactions.remove_outdated(state)
     if outdated is not None and outdated.next is not None:
         remember_page(outdated.next)
 
@@ -421,13 +422,14 @@ def _stepped_up(
 def _begin_step_up(*, now: int) -> tuple[StepUp | None, bool]:
     """Read the step-up of a login that begins, and remember the attempt.
 
-    :returns: the step-up, or None for a plain login; and whether another person came back from
-        the step-up before this one.
+    :returns: the step-up, or None for a plain login; and, with a step-up, whether another person
+        came back from the one before.
     """
-    signed, other_before = request.args.get("step_up"), was_other_person(now=now)
+    signed = request.args.get("step_up")
     if signed is None:
         forget_attempts()
-        return None, other_before
+        return None, False
+    other_before = was_other_person(now=now)
     step_up = read_step_up(signed, now=now)
     if step_up is not None:
         remember_attempt(step_up, now=now)
