@@ -1,13 +1,15 @@
 """The floor: the least Python that does the same protocol work as we do. Not for use.
 
 Three signatures, one verification, two POSTs on a kept connection, the same checks of the claims,
-the same two writes of Flask's session. It has no answer for anything that goes wrong but an
+the same two writes of Flask's session. For a FAPI 2.0 login also a key for each login, a proof with
+it for each POST, and one decryption. It has no answer for anything that goes wrong but an
 exception, knows one provider by heart from the start, and follows no change of its keys.
 """
 
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import hmac
 import http.client
@@ -25,6 +27,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
     decode_dss_signature,
     encode_dss_signature,
 )
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from flask import Flask, redirect, request, session
 
@@ -36,7 +39,7 @@ from tests.benchmark.contract import (
     Competitor,
     Registration,
 )
-from tests.benchmark.stub import CLIENT_ID
+from tests.benchmark.stub import CLIENT_ID, ENCRYPTION, content_key
 
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -69,8 +72,7 @@ class _Signer:
         if self._alg == "RS256":
             signature = self._key.sign(message, padding.PKCS1v15(), SHA256())
         else:
-            r, s = decode_dss_signature(self._key.sign(message, ec.ECDSA(SHA256())))
-            signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+            signature = _ecdsa(self._key, message)
         return f"{signing_input}.{_b64(signature)}"
 
 
@@ -112,10 +114,12 @@ class _Provider:
         jwks = self._exchange("GET", document["jwks_uri"])
         self.key = _ProviderKey(jwks["keys"][0])
 
-    def post(self, url: str, form: dict[str, str]) -> dict[str, Any]:
-        return self._exchange("POST", url, urlencode(form).encode())
+    def post(self, url: str, form: dict[str, str], proof: dict[str, str]) -> dict[str, Any]:
+        return self._exchange("POST", url, urlencode(form).encode(), proof)
 
-    def _exchange(self, method: str, url: str, body: bytes | None = None) -> dict[str, Any]:
+    def _exchange(
+        self, method: str, url: str, body: bytes | None = None, proof: dict[str, str] | None = None
+    ) -> dict[str, Any]:
         connection = getattr(self._of_this_thread, "connection", None)
         if connection is None:
             if self._context is not None:
@@ -125,7 +129,7 @@ class _Provider:
             else:
                 connection = http.client.HTTPConnection(self._netloc, timeout=5)
             self._of_this_thread.connection = connection
-        headers = {"Accept": "application/json"}
+        headers = {"Accept": "application/json", **(proof or {})}
         if body is not None:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
         connection.request(method, urlsplit(url).path, body, headers)
@@ -135,6 +139,54 @@ class _Provider:
             raise RuntimeError(f"{url}: HTTP {answer.status}")
         document: dict[str, Any] = json.loads(text)
         return document
+
+
+class _ProofKey:
+    """The key of one login, made from its secret (RFC 9449)."""
+
+    def __init__(self, secret: str) -> None:
+        number = int.from_bytes(hmac.digest(secret.encode(), b"dpop", "sha512")[:48], "big")
+        self._key = ec.derive_private_key(number % (_ORDER - 1) + 1, ec.SECP256R1())
+        numbers = self._key.public_key().public_numbers()
+        x, y = (_b64(each.to_bytes(32, "big")) for each in (numbers.x, numbers.y))
+        jwk = {"crv": "P-256", "kty": "EC", "x": x, "y": y}  # in the order of the thumbprint
+        canonical = json.dumps(jwk, separators=(",", ":")).encode()
+        self.thumbprint = _b64(hashlib.sha256(canonical).digest())
+        self._header = _b64_json({"typ": "dpop+jwt", "alg": "ES256", "jwk": jwk})
+
+    def proof(self, url: str, now: int) -> dict[str, str]:
+        claims = {"jti": secrets.token_urlsafe(16), "htm": "POST", "htu": url, "iat": now}
+        signing_input = f"{self._header}.{_b64_json(claims)}"
+        signature = _ecdsa(self._key, signing_input.encode())
+        return {"DPoP": f"{signing_input}.{_b64(signature)}"}
+
+
+_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551  # of P-256
+#: The callback of a login is often in the process that began it, with us too.
+_proof_key = functools.lru_cache(maxsize=1024)(_ProofKey)
+
+
+def _ecdsa(key: ec.EllipticCurvePrivateKey, message: bytes) -> bytes:
+    r, s = decode_dss_signature(key.sign(message, ec.ECDSA(SHA256())))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
+
+
+class _Decryption:
+    """Our private key that decrypts ID tokens."""
+
+    def __init__(self, pem: str) -> None:
+        self._key: Any = serialization.load_pem_private_key(pem.encode(), password=None)
+
+    def decrypt(self, token: str) -> str:
+        encoded_header, _, iv, text, tag = token.split(".")
+        header = json.loads(_unb64(encoded_header))
+        if (header["alg"], header["enc"], header["cty"]) != (*ENCRYPTION.split(), "JWT"):
+            raise ValueError("another encryption")
+        x, y = (int.from_bytes(_unb64(header["epk"][name]), "big") for name in "xy")
+        epk = ec.EllipticCurvePublicNumbers(x, y, ec.SECP256R1()).public_key()
+        cipher = AESGCM(content_key(self._key.exchange(ec.ECDH(), epk)))
+        sealed = _unb64(text) + _unb64(tag)
+        return cipher.decrypt(_unb64(iv), sealed, encoded_header.encode()).decode()
 
 
 def _verify(provider: _Provider, answer: dict[str, Any], nonce: str) -> dict[str, Any]:
@@ -167,6 +219,7 @@ def make_app(registration: Registration) -> Flask:
     app = Flask("floor")
     app.config.update(SECRET_KEY=SECRET_KEY, SESSION_COOKIE_SAMESITE="Lax")
     provider, signer = _Provider(registration), _Signer(registration)
+    decryption = _Decryption(registration.encryption_key) if registration.encryption_key else None
 
     def assertion(now: int) -> dict[str, str]:
         claims = {
@@ -203,8 +256,13 @@ def make_app(registration: Registration) -> Flask:
             "code_challenge": _b64(hashlib.sha256(verifier.encode()).digest()),
             "code_challenge_method": "S256",
         }
-        request_object = signer.jwt(claims, "oauth-authz-req+jwt")
-        answer = provider.post(provider.push_endpoint, assertion(now) | {"request": request_object})
+        proof: dict[str, str] = {}
+        if registration.is_fapi:
+            key = _proof_key(verifier)
+            claims["dpop_jkt"] = key.thumbprint
+            proof = key.proof(provider.push_endpoint, now)
+        form = assertion(now) | {"request": signer.jwt(claims, "oauth-authz-req+jwt")}
+        answer = provider.post(provider.push_endpoint, form, proof)
         session["login"] = [state, nonce, verifier, now, provider.issuer]
         query = urlencode({"client_id": CLIENT_ID, "request_uri": answer["request_uri"]})
         return redirect(f"{provider.authorization_endpoint}?{query}")
@@ -223,7 +281,14 @@ def make_app(registration: Registration) -> Flask:
             "redirect_uri": CALLBACK_URL,
             "code_verifier": verifier,
         }
-        answer = provider.post(provider.token_endpoint, assertion(now) | form)
+        proof: dict[str, str] = {}
+        if registration.is_fapi:
+            proof = _proof_key(verifier).proof(provider.token_endpoint, now)
+        answer = provider.post(provider.token_endpoint, assertion(now) | form, proof)
+        if answer["token_type"] != ("DPoP" if registration.is_fapi else "Bearer"):
+            raise ValueError("token type")
+        if decryption is not None:
+            answer["id_token"] = decryption.decrypt(answer["id_token"])
         claims = _verify(provider, answer, nonce)
         kept = {name: claims[name] for name in ("name", "email", "email_verified")}
         session.clear()

@@ -6,7 +6,7 @@ from flask import Flask
 
 from flask_parjar import ParJar, current_user, login_required
 from tests.benchmark.contract import SECRET_KEY, Competitor, Registration
-from tests.benchmark.stub import CLIENT_ID
+from tests.benchmark.stub import CLIENT_ID, ENCRYPTION
 
 
 def make_app(registration: Registration, *, store: str | None = None) -> Flask:
@@ -25,6 +25,12 @@ def make_app(registration: Registration, *, store: str | None = None) -> Flask:
         PARJAR_INSECURE_HTTP=not registration.is_https,
         PARJAR_STORE=store,
     )
+    if registration.is_fapi:
+        app.config.update(
+            PARJAR_DPOP=True,
+            PARJAR_ENCRYPTION_KEY=registration.encryption_key,
+            PARJAR_ID_TOKEN_ENCRYPTION=ENCRYPTION,
+        )
     ParJar(app)
 
     @app.get("/who")

@@ -27,7 +27,10 @@ from urllib.parse import parse_qsl
 
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.concatkdf import ConcatKDFHash
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 try:
     import uvloop
@@ -47,6 +50,10 @@ SLOW = 0.05  # seconds that the slow listener takes for each answer
 FAULTS = ("nonce", "signature", "kid")
 
 ALGORITHMS = ("RS256", "ES256")
+
+#: A face that signs with ES256, binds tokens by DPoP and encrypts the ID token (`ENCRYPTION`).
+FAPI = "FAPI"
+ENCRYPTION = "ECDH-ES A256GCM"
 
 
 class Listener(NamedTuple):
@@ -72,6 +79,27 @@ def b64(value: bytes) -> str:
 
 def _b64_json(value: object) -> str:
     return b64(json.dumps(value, separators=(",", ":")).encode())
+
+
+def content_key(shared_secret: bytes) -> bytes:
+    """The key of A256GCM that two sides agree on by ECDH-ES (RFC 7518 section 4.6.2)."""
+    enc = b"A256GCM"
+    info = len(enc).to_bytes(4, "big") + enc + bytes(8) + (256).to_bytes(4, "big")
+    return ConcatKDFHash(SHA256(), 32, info).derive(shared_secret)
+
+
+def encrypt(jws: str, key: ec.EllipticCurvePublicKey) -> str:
+    """Encrypt an ID token for the site (RFC 7516 section 5.1)."""
+    ephemeral = ec.generate_private_key(key.curve)
+    numbers = ephemeral.public_key().public_numbers()
+    x, y = (b64(each.to_bytes(32, "big")) for each in (numbers.x, numbers.y))
+    epk = {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+    alg, enc = ENCRYPTION.split()
+    header = _b64_json({"alg": alg, "enc": enc, "cty": "JWT", "epk": epk})
+    iv = secrets.token_bytes(12)
+    cipher = AESGCM(content_key(ephemeral.exchange(ec.ECDH(), key)))
+    sealed = cipher.encrypt(iv, jws.encode(), header.encode())
+    return f"{header}..{b64(iv)}.{b64(sealed[:-16])}.{b64(sealed[-16:])}"
 
 
 class Signer:
@@ -114,13 +142,18 @@ class Signer:
 
 
 class Stub:
-    """What the provider answers; the algorithm is the first part of the path."""
+    """What the provider answers; the algorithm, or `FAPI`, is the first part of the path.
 
-    def __init__(self) -> None:
+    :param encryption_key: the site's public key, as PEM.
+    """
+
+    def __init__(self, encryption_key: str) -> None:
         self.counts: Counter[str] = Counter()
         self.plain_port = 0
         self._pushed: dict[str, tuple[str, str]] = {}
         self._signers = {alg: Signer(alg) for alg in ALGORITHMS}
+        self._signers[FAPI] = self._signers["ES256"]
+        self._encryption_key: Any = load_pem_public_key(encryption_key.encode())
         self._at_hash = b64(hashlib.sha256(ACCESS_TOKEN.encode()).digest()[:16])
         self._doors: dict[str, Callable[[str, str, bytes], Any]] = {
             ".well-known/openid-configuration": self._discovery,
@@ -143,8 +176,14 @@ class Stub:
         status = 201 if name == "par" else 200
         return status, json.dumps(door(f"{origin}/{alg}", alg, body)).encode()
 
-    def _discovery(self, issuer: str, alg: str, body: bytes) -> dict[str, Any]:
-        return {
+    def _discovery(self, issuer: str, face: str, body: bytes) -> dict[str, Any]:
+        alg, (encryption_alg, encryption_enc) = self._signers[face].alg, ENCRYPTION.split()
+        fapi = {
+            "dpop_signing_alg_values_supported": [alg],
+            "id_token_encryption_alg_values_supported": [encryption_alg],
+            "id_token_encryption_enc_values_supported": [encryption_enc],
+        }
+        return (fapi if face == FAPI else {}) | {
             "issuer": issuer,
             "authorization_endpoint": f"{issuer}/authorize/{self.plain_port}",
             "pushed_authorization_request_endpoint": f"{issuer}/par",
@@ -189,11 +228,12 @@ class Stub:
             "email": "ada@example.com",
             "email_verified": True,
         }
+        id_token = self._signers[alg].jwt(claims, fault)
         return {
             "access_token": ACCESS_TOKEN,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if alg == FAPI else "Bearer",
             "expires_in": 300,
-            "id_token": self._signers[alg].jwt(claims, fault),
+            "id_token": encrypt(id_token, self._encryption_key) if alg == FAPI else id_token,
         }
 
 
@@ -252,11 +292,11 @@ def _content_length(head: bytes) -> int:
     return 0
 
 
-async def _serve(certificate: str) -> None:
+async def _serve(certificate: str, encryption_key: str) -> None:
     loop = asyncio.get_running_loop()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
-    stub, origins = Stub(), {}
+    stub, origins = Stub(encryption_key), {}
     for name, listener in LISTENERS.items():
         server = await loop.create_server(
             lambda listener=listener: Connection(stub, listener),
@@ -278,7 +318,7 @@ def main() -> None:
     """Serve until the input ends."""
     configuration = json.loads(sys.stdin.readline())
     loop = new_event_loop()
-    loop.run_until_complete(_serve(configuration["certificate"]))
+    loop.run_until_complete(_serve(**configuration))
 
 
 if __name__ == "__main__":

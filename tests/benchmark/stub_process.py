@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import certifi
 import trustme
 
+from tests.benchmark.contract import encryption_key, public_pem
 from tests.benchmark.stub import REQUEST_URI
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -95,7 +96,11 @@ class StubProcess:
             text=True,
         )
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"certificate": str(certificate)}) + "\n")
+        configuration = {
+            "certificate": str(certificate),
+            "encryption_key": public_pem(encryption_key()),
+        }
+        self._process.stdin.write(json.dumps(configuration) + "\n")
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
