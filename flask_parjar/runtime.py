@@ -22,7 +22,7 @@ from .stores import MemoryStore, Store
 EXTENSION = "parjar"
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Hooks:
     """The functions that the app registered; set at import time, then only read."""
 
@@ -31,7 +31,7 @@ class Hooks:
     login_options: Callable[[], LoginOptions | None] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Runtime:
     """One app's settings, providers and connections: shared by all its threads, never changed.
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from ..errors import ProviderUnavailable, TokenRejected
 from ..protocol.agreement import Agreement
@@ -34,8 +35,7 @@ _NOT_FOR_US = ("other_person", "tenant_refused")
 _LONGEST_WAIT = 2  # seconds of Retry-After that we wait for the one retry, with the browser waiting
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CompletedLogin:
+class CompletedLogin(NamedTuple):
     """Who logged in, with the verified ID token and the tokens.
 
     :param tokens: with the signed text of the ID token: what an ``id_token_hint`` sends.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ..errors import (
     ParJarError,
@@ -33,8 +33,7 @@ _OF_ANOTHER = ("token_issuer", "token_audience", "token_subject", "tenant_refuse
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 
-@dataclass(frozen=True, slots=True)
-class _Need:
+class _Need(NamedTuple):
     """What a request needs of an access token.
 
     :param clock: gives seconds since 1970; called again after each wait.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from .algorithms import ASYMMETRIC_ALGORITHMS
 from .binding import BeginBinding, begin_bearer
@@ -40,8 +40,7 @@ from .request_level import RequestLevel
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoints:
+class Endpoints(NamedTuple):
     """The provider's URLs. None where it has none, or where we do not use it."""
 
     authorization: str
@@ -52,7 +51,7 @@ class Endpoints:
     end_session: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class RequestSigning:
     """How request objects are signed (RFC 9101).
 
@@ -70,7 +69,7 @@ class RequestSigning:
     beside: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Agreement:
     """What this client and a provider use with each other.
 
@@ -125,8 +124,7 @@ class Agreement:
         return AcceptedIssuer(self.issuer, self.tenants)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disagreement:
+class Disagreement(NamedTuple):
     """One field on which this client and a provider cannot agree.
 
     :param code: one of the table in ``error_codes.py``.

@@ -72,7 +72,7 @@ _CURVES: Mapping[str | None, _Curve] = {
 _ED25519_SIZE = 32  # octets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProofKey:
     """The key of one login, ready to sign.
 
@@ -188,7 +188,7 @@ class DPoP:
         return _open_key(self.alg, self.private)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class BeginDPoP:
     """Makes the key of one login: a `BeginBinding`."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from joserfc.jwe import JWERegistry, decrypt_compact, encrypt_compact
 from joserfc.jwk import Key
@@ -53,8 +53,7 @@ _FORBIDDEN_HEADERS = ("zip", "crit", "b64")
 _OF_USE = frozenset(("use", "key_ops", "alg"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encryption:
+class Encryption(NamedTuple):
     """How a kind of token is encrypted for us, as it was registered at the provider.
 
     :param encs: the accepted encryptions of the content. One was registered, but some providers
@@ -85,15 +84,14 @@ def _are_text(words: Sequence[object]) -> bool:
     return all(isinstance(word, str) for word in words)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PublishedKey:
+class PublishedKey(NamedTuple):
     """The public half of a decryption key, as our JWK Set has it for one algorithm."""
 
     kid: str | None
     public_jwk: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class DecryptionKey:
     """One of our private keys that decrypts: imported once, at start.
 
@@ -193,7 +191,7 @@ def is_encrypted(token: str) -> bool:
     return token.count(".") == 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Decryption:
     """Decrypts one kind of token.
 
@@ -265,7 +263,7 @@ def _registry(encryption: Encryption) -> JWERegistry:
     return registry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EncryptionKey:
     """A public key of a provider, for what is encrypted for it."""
 
@@ -294,8 +292,7 @@ def parse_encryption_key(public_jwk: Mapping[str, Any]) -> EncryptionKey:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestEncryption:
+class RequestEncryption(NamedTuple):
     """How request objects are encrypted for the provider (RFC 9101 section 5)."""
 
     alg: str

@@ -21,7 +21,7 @@ _MAX_SHOWN = 300
 _IGNORED = frozenset("d p q dp dq qi x5u x5c x5t x5t#S256".split())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _VerificationKey:
     kid: str | None
     kty: str
@@ -37,7 +37,7 @@ class _VerificationKey:
         return self.alg is None or is_same_algorithm(self.alg, alg)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class KeySet:
     """A provider's public keys, parsed once for each fetch.
 

@@ -6,13 +6,12 @@ What a profile demands of our own configuration is in ``config/profiles.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .algorithms import ALGORITHMS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Profile:
+class Profile(NamedTuple):
     """What a login requires of the provider.
 
     :param unlisted_algs: the algorithm of each kind of our keys, by curve or key type, if the

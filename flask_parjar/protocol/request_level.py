@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLevel:
+class RequestLevel(NamedTuple):
     """How an authorization request travels.
 
     :param pushed: whether our server sends it to the provider (RFC 9126); else the browser does.

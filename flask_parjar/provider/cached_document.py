@@ -47,7 +47,7 @@ def time_to_live(cache_control: str | None, age: str | None = None) -> int:
     return min(max(left, MIN_TTL), MAX_TTL)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Copy(Generic[T]):
     """A document as it was fetched. (A generic NamedTuple would need Python 3.11.)"""
 

@@ -58,7 +58,7 @@ _PASSING = {"temporarily_unavailable": "provider_busy", "server_error": "provide
 _CLOCK_TOLERANCE = 30  # seconds of clock difference that are not worth a mention
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class ProviderCall:
     """One exchange as the ``provider_called`` signal reports it, with secrets cut short.
 

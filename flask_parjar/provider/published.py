@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import LoginError, ProviderUnavailable, TokenRejected
 from ..protocol.agreement import Agreement, Disagreement, agree
@@ -32,8 +31,7 @@ _OF_OLD_KEYS = ("token_key", "token_signature")
 _SHOWN_OF_A_REFUSAL = 200  # bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Metadata:
+class _Metadata(NamedTuple):
     """The metadata, with the agreement or the disagreements that follow from our configuration."""
 
     metadata: ProviderMetadata
