@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
@@ -89,17 +89,20 @@ def counted() -> Iterator[Counter[str]]:
         sys.setprofile(None)
 
 
-@pytest.mark.parametrize("alg", KEYS)
-@pytest.mark.parametrize("userinfo", [False, True])
-def test_a_login_after_warm_up(free_port: Callable[[], int], alg: str, userinfo: bool) -> None:
-    provider = DevProvider(f"http://127.0.0.1:{free_port()}")
-    app = make_site(
-        provider,
-        connect=False,
-        PARJAR_SIGNING_KEY=KEYS[alg].as_dict(private=True),
-        PARJAR_SIGNING_ALG=alg,
-        PARJAR_USERINFO=userinfo,
-    )
+class Cost(NamedTuple):
+    """What a login costs: each half of it, and the endpoints that were asked in both."""
+
+    going_out: Counter[str]
+    coming_back: Counter[str]
+    asked: list[str]
+
+
+def cost_of_a_login(provider: DevProvider, **config: Any) -> Cost:
+    """Count what a site's second login costs, over sockets.
+
+    The key of a proof is derived in each half, as where another process completes the login.
+    """
+    app = make_site(provider, connect=False, **config)
     provider.connect(app)
     use_sockets(app)
     visitor = Visitor(app, provider)
@@ -109,73 +112,81 @@ def test_a_login_after_warm_up(free_port: Callable[[], int], alg: str, userinfo:
         with counted() as going_out:
             away = visitor.leave()
         back = visitor.come_back(away)
+        dpop._open_key.cache_clear()
         with counted() as coming_back:
             assert visitor.get(back).status_code == 302
-    assert going_out == {"sign": 2}
-    assert coming_back == {"sign": 1, "verify": 1}
     asked = [call.endpoint for call in provider.calls if call.endpoint in FROM_THE_SITE]
-    assert asked == ["pushed_authorization_request", "token"] + ["userinfo"] * userinfo
+    return Cost(going_out, coming_back, asked)
+
+
+@pytest.fixture
+def op(free_port: Callable[[], int]) -> DevProvider:
+    """A provider that serves on sockets."""
+    return DevProvider(f"http://127.0.0.1:{free_port()}")
+
+
+@pytest.mark.parametrize("alg", KEYS)
+@pytest.mark.parametrize("userinfo", [False, True])
+def test_a_login_after_warm_up(op: DevProvider, alg: str, userinfo: bool) -> None:
+    cost = cost_of_a_login(
+        op,
+        PARJAR_SIGNING_KEY=KEYS[alg].as_dict(private=True),
+        PARJAR_SIGNING_ALG=alg,
+        PARJAR_USERINFO=userinfo,
+    )
+    assert cost.going_out == {"sign": 2}
+    assert cost.coming_back == {"sign": 1, "verify": 1}
+    assert cost.asked == ["pushed_authorization_request", "token"] + ["userinfo"] * userinfo
 
 
 @pytest.mark.parametrize("alg", DECRYPTION_KEYS)
-def test_an_encrypted_login_after_warm_up(free_port: Callable[[], int], alg: str) -> None:
+def test_an_encrypted_login_after_warm_up(op: DevProvider, alg: str) -> None:
     """Our keys are never imported. A token has one new key in its header (``epk``) with ECDH-ES."""
-    provider = DevProvider(f"http://127.0.0.1:{free_port()}")
-    app = make_site(
-        provider,
-        connect=False,
+    cost = cost_of_a_login(
+        op,
         PARJAR_ENCRYPTION_KEY=DECRYPTION_KEYS[alg].as_dict(private=True),
         PARJAR_ID_TOKEN_ENCRYPTION=f"{alg} A256GCM",
         PARJAR_USERINFO=True,
         PARJAR_USERINFO_ENCRYPTION=f"{alg} A256GCM",
         PARJAR_REQUEST_ENCRYPTION_ALG=alg,
     )
-    provider.connect(app)
-    use_sockets(app)
-    visitor = Visitor(app, provider)
-    with provider.running():
-        visitor.log_in()
-        provider.calls.clear()
-        with counted() as going_out:
-            away = visitor.leave()
-        back = visitor.come_back(away)
-        with counted() as coming_back:
-            assert visitor.get(back).status_code == 302
     of_rsa = alg.startswith("RSA")
-    assert going_out == {"sign": 2} | ({} if of_rsa else {"exchange": 1})
-    assert coming_back == {"sign": 1, "verify": 2} | (
+    assert cost.going_out == {"sign": 2} | ({} if of_rsa else {"exchange": 1})
+    assert cost.coming_back == {"sign": 1, "verify": 2} | (
         {"decrypt": 2} if of_rsa else {"exchange": 2, "key import": 2}
     )
-    asked = [call.endpoint for call in provider.calls if call.endpoint in FROM_THE_SITE]
-    assert asked == ["pushed_authorization_request", "token", "userinfo"]
+    assert cost.asked == ["pushed_authorization_request", "token", "userinfo"]
 
 
 @pytest.mark.parametrize("alg", ["ES256", "ES384", "Ed25519"])
 @pytest.mark.parametrize("nonces", [False, True])
-def test_a_login_with_dpop_after_warm_up(
-    free_port: Callable[[], int], alg: str, nonces: bool
-) -> None:
+def test_a_login_with_dpop_after_warm_up(op: DevProvider, alg: str, nonces: bool) -> None:
     """A proof for each request; one derivation in each half; no configured key is imported."""
-    provider = DevProvider(f"http://127.0.0.1:{free_port()}")
-    provider.dpop_nonces = nonces
-    provider.metadata["dpop_signing_alg_values_supported"] = [alg]
-    app = make_site(provider, connect=False, PARJAR_DPOP=True, PARJAR_USERINFO=True)
-    provider.connect(app)
-    use_sockets(app)
-    visitor = Visitor(app, provider)
-    with provider.running():
-        visitor.log_in()
-        provider.calls.clear()
-        with counted() as going_out:
-            away = visitor.leave()
-        back = visitor.come_back(away)
-        dpop._open_key.cache_clear()  # as in another process
-        with counted() as coming_back:
-            assert visitor.get(back).status_code == 302
-    assert going_out == {"sign": 3, "key derivation": 1}
-    assert coming_back == {"sign": 3, "verify": 1, "key derivation": 1}
-    asked = [call.endpoint for call in provider.calls if call.endpoint in FROM_THE_SITE]
-    assert asked == ["pushed_authorization_request", "token", "userinfo"]
+    op.dpop_nonces = nonces
+    op.metadata["dpop_signing_alg_values_supported"] = [alg]
+    cost = cost_of_a_login(op, PARJAR_DPOP=True, PARJAR_USERINFO=True)
+    assert cost.going_out == {"sign": 3, "key derivation": 1}
+    assert cost.coming_back == {"sign": 3, "verify": 1, "key derivation": 1}
+    assert cost.asked == ["pushed_authorization_request", "token", "userinfo"]
+
+
+def test_a_login_with_dpop_and_an_encrypted_id_token_after_warm_up(op: DevProvider) -> None:
+    """The costs of both, and no more: the only key that is imported is the token's ``epk``."""
+    cost = cost_of_a_login(
+        op,
+        PARJAR_DPOP=True,
+        PARJAR_ENCRYPTION_KEY=DECRYPTION_KEYS["ECDH-ES+A256KW"].as_dict(private=True),
+        PARJAR_ID_TOKEN_ENCRYPTION="ECDH-ES+A256KW A256GCM",
+    )
+    assert cost.going_out == {"sign": 3, "key derivation": 1}
+    assert cost.coming_back == {
+        "sign": 2,
+        "verify": 1,
+        "exchange": 1,
+        "key import": 1,
+        "key derivation": 1,
+    }
+    assert cost.asked == ["pushed_authorization_request", "token"]
 
 
 def test_where_nonces_are_wanted_and_not_known_a_push_and_an_exchange_are_four_requests(

@@ -34,7 +34,7 @@ _Label = Callable[[str], str]
 DEFAULT_PROVIDER = "default"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """The configuration of one app, checked. Times are in seconds."""
 

@@ -40,7 +40,8 @@ from .request_level import RequestLevel
 T = TypeVar("T")
 
 
-class Endpoints(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoints:
     """The provider's URLs. None where it has none, or where we do not use it."""
 
     authorization: str
@@ -51,7 +52,7 @@ class Endpoints(NamedTuple):
     end_session: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestSigning:
     """How request objects are signed (RFC 9101).
 
@@ -69,7 +70,7 @@ class RequestSigning:
     beside: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """What this client and a provider use with each other.
 

@@ -199,7 +199,7 @@ _CHECKS: Sequence[tuple[str, Callable[[object], bool], str]] = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest:
     """The parameters of one authorization request, not yet signed."""
 
@@ -385,7 +385,7 @@ def configured_details_types(authorization_params: Mapping[str, Any]) -> tuple[s
     return types_of(authorization_params.get("authorization_details") or ())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestObject:
     """A signed authorization request, perhaps encrypted (RFC 9101). The claims are for signals.
 
@@ -480,7 +480,7 @@ class PushedRequest:
         return cls(request_uri=request_uri, expires_in=lifetime)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRedirect:
     """The redirect of the browser to the provider.
 

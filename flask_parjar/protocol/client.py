@@ -28,7 +28,7 @@ RESPONSE_MODES_OF_THE_BROWSER = ("query", "form_post", "jwt", "query.jwt", "form
 SIGNED_RESPONSE_MODES = ("jwt", "query.jwt", "form_post.jwt")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientConfig:
     """One client at one provider. Each field is the PARJAR_ key of its name, checked.
 

@@ -24,7 +24,7 @@ _JWT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 JWT_BEARER = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublicClient:
     """``none``: the client sends its ``client_id`` and proves nothing."""
 
@@ -39,7 +39,7 @@ class PublicClient:
         return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecretInHeader:
     """``client_secret_basic`` (RFC 6749 section 2.3.1).
 
@@ -63,7 +63,7 @@ class SecretInHeader:
         return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecretInBody:
     """``client_secret_post`` (RFC 6749 section 2.3.1)."""
 
@@ -81,7 +81,7 @@ class SecretInBody:
         return False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GivenAssertion:
     """``private_key_jwt`` with an assertion that somebody else signs, such as a Kubernetes cluster.
 
@@ -184,7 +184,7 @@ def mark_of_key(client_auth: Proof) -> str | None:
     return client_auth.key.mark if isinstance(client_auth, ClientAssertion) else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClientAssertion:
     """``private_key_jwt`` or ``client_secret_jwt``: a new JWT for each request.
 

@@ -188,7 +188,7 @@ class DPoP:
         return _open_key(self.alg, self.private)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BeginDPoP:
     """Makes the key of one login: a `BeginBinding`."""
 

@@ -19,7 +19,7 @@ MAX_SUBJECT = 255
 MAX_AGE_AT_ISSUE = 600  # seconds; an older ID token was not issued for this login
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IDTokenClaims:
     """The claims of an ID token that passed every check.
 

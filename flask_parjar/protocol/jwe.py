@@ -191,7 +191,7 @@ def is_encrypted(token: str) -> bool:
     return token.count(".") == 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decryption:
     """Decrypts one kind of token.
 

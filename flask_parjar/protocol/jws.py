@@ -25,7 +25,7 @@ MAX_TOKEN_LENGTH = 32 * 1024
 _FORBIDDEN_HEADERS = ("crit", "b64", "enc", "zip")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedToken:
     """A JWT whose signature is verified.
 

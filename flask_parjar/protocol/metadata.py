@@ -73,7 +73,7 @@ def metadata_urls(issuer: str) -> tuple[str, str]:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderMetadata:
     """The members of a provider's metadata that this client reads, by their registered names.
 

@@ -17,7 +17,7 @@ Parameters = Mapping[str, str | list[str]]
 CURRENT_CERTIFICATE = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outbound:
     """A request to an endpoint.
 
@@ -79,7 +79,7 @@ def check_headers(headers: object) -> None:
             raise ValueError(f"the value of {name} is no text of visible ASCII characters")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """The whole answer of an endpoint.
 

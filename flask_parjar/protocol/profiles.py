@@ -6,12 +6,13 @@ What a profile demands of our own configuration is in ``config/profiles.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from .algorithms import ALGORITHMS
 
 
-class Profile(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
     """What a login requires of the provider.
 
     :param unlisted_algs: the algorithm of each kind of our keys, by curve or key type, if the

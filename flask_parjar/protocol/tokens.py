@@ -217,7 +217,7 @@ class TokenSet:
             raise ValueError("not a set of tokens") from exc
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Renewal:
     """The result of a refresh.
 

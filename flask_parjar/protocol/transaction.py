@@ -14,7 +14,7 @@ from .encoding import b64encode
 from .sealing import derive_key
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transaction:
     """The secrets of one login, and what its response must have: used once.
 

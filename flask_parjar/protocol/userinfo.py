@@ -11,7 +11,7 @@ from .opener import USERINFO, TokenOpener, number_claim
 from .outbound import Answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UserInfo:
     """The claims of the userinfo endpoint, about the subject of the ID token."""
 
