@@ -91,7 +91,7 @@ class PublishedKey(NamedTuple):
     public_jwk: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DecryptionKey:
     """One of our private keys that decrypts: imported once, at start.
 

@@ -75,7 +75,7 @@ class Signer(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
     """One of our private keys, or a shared secret: imported once, at start.
 
