@@ -14,6 +14,7 @@ from flask_parjar.protocol.encoding import (
     MAX_DEPTH,
     b64decode,
     b64encode,
+    encode_json,
     is_number,
     parse_json_object,
     parse_seconds,
@@ -21,6 +22,11 @@ from flask_parjar.protocol.encoding import (
 )
 from tests.support.errors import invalid
 from tests.support.untrusted import bounded, json_values
+
+
+def test_json_is_written_compactly_and_as_ascii() -> None:
+    written = b64decode(encode_json({"iss": "joe", "exp": [1, None, True], "é": {}}))
+    assert written == b'{"iss":"joe","exp":[1,null,true],"\\u00e9":{}}'
 
 
 def test_b64_of_rfc_7515_appendix_c() -> None:
