@@ -10,7 +10,12 @@ import pytest
 
 from flask_parjar import ProviderUnavailable
 from flask_parjar.protocol.outbound import Outbound
-from flask_parjar.provider.adapters import MalformedAnswer, _Chunks, _DeadlineReader
+from flask_parjar.provider.adapters import (
+    MalformedAnswer,
+    _Chunks,
+    _DeadlineReader,
+    _read_fields,
+)
 from tests.support.framing import CHUNKS, SAID
 
 
@@ -101,3 +106,45 @@ def test_one_timeout_for_all_the_addresses_of_a_host(monkeypatch: pytest.MonkeyP
             each.close()
     assert caught.value.error_code == "provider_timeout"
     assert 0.4 < took < 0.95
+
+
+def fields_of(text: bytes) -> list[tuple[str, str]]:
+    reader = io.BufferedReader(io.BytesIO(text + b"\r\nbody"))  # type: ignore[arg-type]
+    fields = _read_fields(reader).items()
+    assert reader.read() == b"body"
+    return fields
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        (b"", []),
+        (b"A: b\r\nC:d\n", [("A", "b"), ("C", "d")]),
+        (b"A: b\r\nA: c\r\n", [("A", "b"), ("A", "c")]),
+        (b"A: b\r\n c\r\n\t d\nE: f\r\n", [("A", "b c d"), ("E", "f")]),
+        (b"A: b\r\n \r\n c\r\n", [("A", "b  c")]),
+        (b"A: \xe9\r\n", [("A", "\xe9")]),
+    ],
+)
+def test_field_lines_and_those_that_continue_another(
+    text: bytes, fields: list[tuple[str, str]]
+) -> None:
+    """RFC 9112 section 5.2: the line break and the white space after it become one space."""
+    assert fields_of(text) == fields
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b" A: b\r\n",
+        b"A : b\r\n",
+        b"A\r\n",
+        b": b\r\n",
+        b"A: \0\r\n",
+        b"A: b\r\r\n",
+        b"A: b\rC: d\r\n",
+    ],
+)
+def test_a_field_line_that_is_none(text: bytes) -> None:
+    with pytest.raises(MalformedAnswer):
+        fields_of(text)
