@@ -46,7 +46,7 @@ ENCRYPTION_KEYS = {"keys": [ENCRYPTION_KEY.as_dict(private=False)]}
 
 @pytest.fixture(scope="module")
 def client() -> HandMadeClient:
-    return HandMadeClient(DevProvider(OP, now=lambda: NOW))
+    return HandMadeClient(DevProvider(OP, now=lambda: NOW, mtls="https://mtls.op.example"))
 
 
 def correct(hook: str, client: HandMadeClient, alg: str, kind: str = "userinfo") -> Any:
@@ -115,6 +115,8 @@ def leaving(value: Any) -> object:
         return value.jkt
     if isinstance(value, DPoPChallengeDraft):
         return value.scheme
+    if isinstance(value, CertificateBindingDraft):
+        return value.x5t
     return (value.status, value.headers, value.content_type, value.text(), value.body)
 
 
@@ -237,6 +239,10 @@ ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
         lambda c: "dpop_signing_alg_values_supported" in c.http.get(PLACES[0]).json(),
         False,
     ),
+    "metadata_mtls_aliases_unknown": (
+        lambda c: c.http.get(PLACES[0]).json()["mtls_endpoint_aliases"].get("x_endpoint"),
+        7,
+    ),
     "token_dpop_lower_case": (lambda c: c.tokens()["token_type"], "dpop"),
     "dpop_challenge_other_case": (challenge_of_userinfo, 'dPOp error="invalid_dpop_proof"'),
     "token_type_lower_case": (lambda c: c.tokens()["token_type"], "bearer"),
@@ -282,7 +288,7 @@ def test_an_unknown_fault(provider: DevProvider) -> None:
         provider.fault("id_token_aud_foriegn")
     assert "Did you mean 'id_token_aud_foreign'?" in str(error.value)
     assert all(name in str(error.value) for name in ALL)
-    with pytest.raises(ValueError, match="'xyzzy'. There are: dpop_binding_foreign, "):
+    with pytest.raises(ValueError, match="'xyzzy'. There are: certificate_binding_foreign, "):
         provider.fault("xyzzy")
     with pytest.raises(ValueError, match="Did you mean 'refresh_503'"):
         provider.fault("refresh_500")
