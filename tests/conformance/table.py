@@ -20,7 +20,6 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 #: What is not supported yet, by the name that rows and variants give it. Remove a name here when it
 #: is: its tests then run, and fail if they do not pass.
 PENDING = {
-    "jarm": "signed authorization responses (JARM) are not supported yet",
     "mtls": "tokens bound to a client certificate (mutual TLS) are not supported yet",
     "third_party": "third-party-initiated login is not supported yet",
 }

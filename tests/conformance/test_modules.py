@@ -12,7 +12,6 @@ import pytest
 from werkzeug.test import TestResponse
 
 from flask_parjar import ConfigError
-from flask_parjar.config.keys import NOT_YET
 from flask_parjar.error_codes import CODES
 from flask_parjar.testing import FAULTS, REFRESH_FAULTS
 from flask_parjar.testing.browser import Browser
@@ -59,9 +58,7 @@ def test_every_row_names_a_fault_and_a_code_that_exist() -> None:
     assert {row.code for row in ROWS.values()} <= {*CODES, None}
 
 
-def test_what_is_pending_is_not_there_yet() -> None:
-    """JARM and third-party-initiated login have tests that fail as soon as they pass."""
-    assert ("mtls" in PENDING) is ("CLIENT_CERT" in NOT_YET)
+def test_a_row_or_a_variant_needs_each_thing_that_is_pending() -> None:
     needed = {row.needs for row in ROWS.values()}
     assert set(PENDING) <= needed | {each.needs for plan in PLANS.values() for each in plan}
 
