@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from flask import Flask, Response, request
 
 from flask_parjar import ParJar, signals
-from flask_parjar.testing import DevProvider, ServerTLS
+from flask_parjar.testing import DevProvider
 from tests.support.after_login import age, renewals, token_site, token_views, use_sockets
 from tests.support.certificates import PairFiles, make_pair
 from tests.support.headers import FROM_HERE
-from tests.support.ports import find_free_port
 from tests.support.site import Visitor
+from tests.support.tls_provider import ROOT, Served, served
 
 ISSUER, ALIASES = "https://op.example", "https://mtls.op.example"
 PUSH = "pushed_authorization_request"
@@ -172,33 +171,6 @@ def test_a_renewal_within_a_login_loses_no_login(files: PairFiles) -> None:
 
 
 # By sockets.
-
-ROOT = make_pair("root", authority=True)
-
-
-class Served(NamedTuple):
-    provider: DevProvider
-    tls: ServerTLS
-    ca_bundle: str
-
-    def running(self) -> AbstractContextManager[str]:
-        return self.provider.running(tls=self.tls)
-
-
-def served(folder: Path, *, aliases: bool = False) -> Served:
-    """A provider that is served over https, and what a site trusts to reach it."""
-    pair = make_pair("server", issuer=ROOT, host="127.0.0.1")
-    (folder / "root.pem").write_text(ROOT.pem)
-    (folder / "server.pem").write_text(pair.pem)
-    (folder / "server.key").write_text(pair.key_pem)
-    issuer, mtls = (f"https://127.0.0.1:{find_free_port()}" for _ in "12")
-    tls = ServerTLS(
-        certificate=folder / "server.pem",
-        key=folder / "server.key",
-        client_authorities=folder / "root.pem",
-    )
-    provider = DevProvider(issuer, mtls=mtls if aliases else None)
-    return Served(provider, tls, str(folder / "root.pem"))
 
 
 def api_views(app: Flask, parjar: ParJar) -> None:

@@ -6,11 +6,11 @@ import base64
 import json
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlsplit
 
 from flask_parjar.testing import Call
 from tests.conformance.site import DETAILS, FAPI_ALGORITHMS, FROM_METADATA, SCOPES, Scene
 from tests.conformance.table import MESSAGE_SIGNING, SECURITY_PROFILE
-from tests.support.site import ISSUER
 
 PUSH = "pushed_authorization_request"
 
@@ -68,15 +68,36 @@ def security_profile(scene: Scene) -> None:
     (authorization,) = calls_to(scene, "authorization")
     assert {*authorization.query} == {"client_id", "request_uri"}
     authenticated = [*calls_to(scene, PUSH), *calls_to(scene, "token")]
-    assertions = [call.form["client_assertion"] for call in authenticated]
-    for assertion in assertions:
+    by_certificate = scene.case.variant.suite.get("ClientAuthType") == "mtls"
+    assertions = [call.form.get("client_assertion") for call in authenticated]
+    assert (None in assertions) is by_certificate
+    for assertion in filter(None, assertions):
         assert segment(assertion, 0)["alg"] in FAPI_ALGORITHMS
-        assert segment(assertion, 1)["aud"] == ISSUER
-    # One that was refused for its nonce is not used again.
-    assert len({segment(each, 1)["jti"] for each in assertions}) == len(assertions)
+        assert segment(assertion, 1)["aud"] == scene.provider.issuer
+    if not by_certificate:  # one that was refused for its nonce is not used again
+        jtis = {segment(str(each), 1)["jti"] for each in assertions}
+        assert len(jtis) == len(authenticated)
+    (bound_by_certificate if scene.case.variant.is_mtls else bound_by_proofs)(scene, authenticated)
+
+
+def bound_by_proofs(scene: Scene, authenticated: list[Call]) -> None:
     proofs = [call.headers["DPoP"] for call in authenticated]
     assert len({segment(proof, 1)["jti"] for proof in proofs}) == len(proofs)
     assert {segment(proof, 0)["alg"] for proof in proofs} <= {*FAPI_ALGORITHMS}
+
+
+def bound_by_certificate(scene: Scene, authenticated: list[Call]) -> None:
+    """Only the endpoints that authenticate the client see the certificate, by their aliases."""
+    assert {call.certificate for call in authenticated} == {scene.certificate}
+    others = [call for call in scene.provider.calls if call not in authenticated]
+    assert {call.certificate for call in others} == {None}
+    assert not any("DPoP" in call.headers for call in scene.provider.calls)
+    assert {call.headers["Host"] for call in authenticated} == {alias_host(scene)}
+
+
+def alias_host(scene: Scene) -> str:
+    aliases: Any = scene.provider.metadata["mtls_endpoint_aliases"]
+    return urlsplit(aliases["token_endpoint"]).netloc
 
 
 def unsigned_push(scene: Scene) -> None:
@@ -92,7 +113,7 @@ def signed_push(scene: Scene) -> None:
     for push in calls_to(scene, PUSH):
         claims = segment(push.form["request"], 1)
         assert segment(push.form["request"], 0)["alg"] == "PS256"
-        assert claims["aud"] == ISSUER and 0 < claims["exp"] - claims["nbf"] <= 3600
+        assert claims["aud"] == scene.provider.issuer and 0 < claims["exp"] - claims["nbf"] <= 3600
         assert (claims["response_type"], claims["code_challenge_method"]) == ("code", "S256")
         asked = scene.case.variant.suite.get("AuthorizationRequestType") == "rar"
         assert claims.get("authorization_details") == (DETAILS if asked else None)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
@@ -12,12 +14,14 @@ from joserfc.jwk import ECKey, RSAKey
 from werkzeug.test import TestResponse
 
 from flask_parjar import LoginOptions, ParJar
-from flask_parjar.testing import DevProvider
+from flask_parjar.testing import DevProvider, ServerTLS
 from flask_parjar.testing.serving import WSGIAdapter
 from tests.conformance.table import MESSAGE_SIGNING, SECURITY_PROFILE, Case, Variant
 from tests.support.after_login import token_views
+from tests.support.certificates import PairFiles, make_pair
 from tests.support.fault_table import STEPS
 from tests.support.site import ISSUER, Visitor, make_site
+from tests.support.tls_provider import ROOT, served
 
 OURS = (*STEPS.values(), "revocation")
 SCOPES = "openid profile email phone address offline_access"
@@ -28,20 +32,32 @@ OIDC_ALGORITHMS = ["RS256", "PS256", "ES256", "EdDSA"]
 DETAILS = [{"type": "payment_initiation", "actions": ["initiate"]}]
 #: A part of two URLs that only the metadata has.
 FROM_METADATA = {"of": "metadata"}
-#: Faults of the response that are inside, where it is signed.
-INSIDE = {
+#: The faults of rows that have another name where responses are signed.
+FAULTS_OF_JARM = {
     "response_state_wrong": "jarm_state_wrong",
     "response_state_missing": "jarm_state_missing",
 }
+#: The same where tokens are bound to a certificate: they are bearer tokens.
+FAULTS_OF_MTLS = {"token_dpop_lower_case": "token_type_lower_case"}
 
 
 @dataclass(frozen=True)
 class Scene:
-    """One case, ready to be played."""
+    """One case, ready to be played.
+
+    :param tls: serves the provider by sockets, where an API must see a certificate.
+    :param certificate: the thumbprint of the certificate of the site; None if it has none.
+    """
 
     case: Case
     provider: DevProvider
     visitor: Visitor
+    tls: ServerTLS | None
+    certificate: str | None
+
+    def served(self) -> AbstractContextManager[object]:
+        """While an API of the provider is called."""
+        return nullcontext() if self.tls is None else self.provider.running(tls=self.tls)
 
     @property
     def calls(self) -> list[str]:
@@ -58,7 +74,7 @@ class Scene:
             steps = steps.replace("P", "")
         if self.provider.dpop_nonces:
             steps = steps.replace("P", "PP").replace("U", "UU")
-        if self.case.variant.suite.get("FAPIResponseMode") == "jarm" and "T" in steps:
+        if self.case.variant.is_jarm and "T" in steps:
             steps = steps.replace("J", "", 1).replace("T", "JT")
         return [STEPS[step] for step in steps]
 
@@ -75,9 +91,13 @@ class Scene:
     def misbehave(self) -> None:
         """Let the provider do what the row says."""
         fault = self.case.row.fault
-        if fault is not None:
-            jarm = self.case.variant.suite.get("FAPIResponseMode") == "jarm"
-            self.provider.fault(INSIDE.get(fault, fault) if jarm else fault)
+        if fault is None:
+            return
+        if self.case.variant.is_jarm:
+            fault = FAULTS_OF_JARM.get(fault, fault)
+        if self.case.variant.is_mtls:
+            fault = FAULTS_OF_MTLS.get(fault, fault)
+        self.provider.fault(fault)
 
     def log_in(self) -> TestResponse:
         """A login, as far as it goes."""
@@ -98,16 +118,25 @@ class Scene:
         return self.visitor.post(path, data=form, headers={"Sec-Fetch-Site": "same-origin"})
 
 
-def make_scene(case: Case) -> Scene:
-    """The provider and the site of a case; no one is logged in."""
-    provider = DevProvider(ISSUER)
+def make_scene(case: Case, folder: Path) -> Scene:
+    """The provider and the site of a case; no one is logged in.
+
+    :param folder: for certificates.
+    """
+    config: dict[str, Any] = {"PARJAR_STORE": "memory", "PARJAR_SCOPES": SCOPES}
+    provider, tls, certificate = DevProvider(ISSUER), None, None
+    if case.variant.is_mtls:
+        provider, tls, ca_bundle = served(folder, aliases=True)
+        files = PairFiles(folder, make_pair(issuer=ROOT))
+        config |= {"PARJAR_CA_BUNDLE": ca_bundle, **files.config}
+        certificate = files.pair.thumbprint
+    is_fapi = case.plan in (SECURITY_PROFILE, MESSAGE_SIGNING)
+    config |= (fapi if is_fapi else oidc)(provider, case)
     # The suite has no such endpoint: tokens of a refused login cannot be revoked there.
     del provider.metadata["revocation_endpoint"]
-    is_fapi = case.plan in (SECURITY_PROFILE, MESSAGE_SIGNING)
-    config = (fapi if is_fapi else oidc)(provider, case)
-    given = {"PARJAR_STORE": "memory", "PARJAR_SCOPES": SCOPES, **config}
-    given["prepare"] = functools.partial(views, provider, case.variant)
-    return Scene(case, provider, Visitor(make_site(provider, **given), provider))
+    prepare = functools.partial(views, provider, case.variant)
+    site = make_site(provider, prepare=prepare, **config)
+    return Scene(case, provider, Visitor(site, provider), tls, certificate)
 
 
 def oidc(provider: DevProvider, case: Case) -> dict[str, Any]:
@@ -142,7 +171,8 @@ def fapi(provider: DevProvider, case: Case) -> dict[str, Any]:
         dpop_signing_alg_values_supported=FAPI_ALGORITHMS,
         response_modes_supported=["query"],
     )
-    provider.dpop_nonces = not case.module.endswith("-no-dpop-nonce")
+    without_nonces = case.variant.is_mtls or case.module.endswith("-no-dpop-nonce")
+    provider.dpop_nonces = not without_nonces
     return _of_plan(provider, case.plan) | _of_variant(provider, case.variant)
 
 
@@ -155,10 +185,11 @@ def _of_plan(provider: DevProvider, plan: str) -> dict[str, Any]:
 
 
 def _of_variant(provider: DevProvider, variant: Variant) -> dict[str, Any]:
-    config: dict[str, Any] = {"PARJAR_DPOP": True}
-    if variant.needs == "mtls":  # it must not pass with bearer tokens
-        raise NotImplementedError("the configuration for client certificates")
-    if variant.suite["FAPIResponseMode"] == "jarm":
+    config: dict[str, Any] = {"PARJAR_BOUND_TOKENS" if variant.is_mtls else "PARJAR_DPOP": True}
+    if variant.suite.get("ClientAuthType") == "mtls":
+        provider.metadata["token_endpoint_auth_methods_supported"] = ["tls_client_auth"]
+        config["PARJAR_CLIENT_AUTH"] = "tls_client_auth"
+    if variant.is_jarm:
         provider.metadata["response_modes_supported"] = ["jwt"]
         provider.metadata["authorization_signing_alg_values_supported"] = FAPI_ALGORITHMS
         # The algorithm that a client registers for responses: without one it is RS256 (JARM 3).
@@ -178,8 +209,11 @@ def views(provider: DevProvider, variant: Variant, app: Flask, parjar: ParJar) -
 
     @app.get("/call")
     def call() -> Response:
-        api = parjar.api(ISSUER)
-        api.mount(ISSUER, WSGIAdapter(provider.app))
+        aliases: Any = provider.metadata.get("mtls_endpoint_aliases", {})
+        url = str((aliases if variant.is_mtls else provider.metadata)["userinfo_endpoint"])
+        api = parjar.api(url.partition("/userinfo")[0])
+        if not variant.is_mtls:
+            api.mount(provider.issuer, WSGIAdapter(provider.app))
         answer = api.get("userinfo")
         return Response(answer.content, answer.status_code, mimetype="application/json")
 

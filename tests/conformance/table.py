@@ -17,10 +17,9 @@ from typing import Any, NamedTuple
 
 MODULES: dict[str, Any] = json.loads(Path(__file__).with_name("modules.json").read_text("utf-8"))
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-#: What is not supported yet, by the name that rows and variants give it. Remove a name here when it
-#: is: its tests then run, and fail if they do not pass.
+#: What is not supported yet, by the name that rows give it. Remove a name here when it is: then its
+#: tests must pass.
 PENDING = {
-    "mtls": "tokens bound to a client certificate (mutual TLS) are not supported yet",
     "third_party": "third-party-initiated login is not supported yet",
 }
 
@@ -29,14 +28,22 @@ class Variant(NamedTuple):
     """One way in which all modules of a plan are run.
 
     :param suite: the values of the suite's parameters, for which some modules do not exist.
-    :param needs: a name of ``PENDING`` while it is there.
     :param only: modules, where the others would show the same again; empty for all.
     """
 
     name: str
     suite: Mapping[str, str] = {}
-    needs: str | None = None
     only: tuple[str, ...] = ()
+
+    @property
+    def is_mtls(self) -> bool:
+        """Whether tokens are bound to a client certificate (RFC 8705), and not with DPoP."""
+        return self.suite.get("FAPI2SenderConstrainMethod") == "mtls"
+
+    @property
+    def is_jarm(self) -> bool:
+        """Whether authorization responses are signed."""
+        return self.suite.get("FAPIResponseMode") == "jarm"
 
 
 class Row(NamedTuple):
@@ -68,6 +75,7 @@ _REQUESTS = (Variant("plain_http_request"), Variant("request_object"))
 _AFTER_IT = (Variant("request_object"),)
 _DPOP = {"FAPI2SenderConstrainMethod": "dpop"}
 _MTLS = {"FAPI2SenderConstrainMethod": "mtls"}
+_MTLS_AUTH = {"ClientAuthType": "mtls"}
 _RAR = {"AuthorizationRequestType": "rar"}
 _HAPPY_PATH = ("fapi2-security-profile-final-client-test-happy-path",)
 _PLAIN = {"FAPIResponseMode": "plain_response"}
@@ -87,13 +95,16 @@ PLANS: dict[str, tuple[Variant, ...]] = {
     "oidcc-client-test-3rd-party-init-login-test-plan": _AFTER_IT,
     SECURITY_PROFILE: (
         Variant("dpop", _DPOP | _PLAIN),
-        Variant("mtls", _MTLS | _PLAIN, needs="mtls"),
+        Variant("mtls", _MTLS | _PLAIN),
+        Variant("mtls-client_auth", _MTLS | _PLAIN | _MTLS_AUTH, only=_HAPPY_PATH),
     ),
     MESSAGE_SIGNING: (
         Variant("dpop", _DPOP | _PLAIN),
-        Variant("dpop-jarm", _DPOP | _JARM, needs="jarm"),
+        Variant("dpop-jarm", _DPOP | _JARM),
         Variant("dpop-rar", _DPOP | _PLAIN | _RAR, only=_HAPPY_PATH),
-        Variant("mtls", _MTLS | _PLAIN, needs="mtls"),
+        Variant("mtls", _MTLS | _PLAIN),
+        Variant("mtls-jarm", _MTLS | _JARM, only=_HAPPY_PATH),
+        Variant("mtls-client_auth", _MTLS | _PLAIN | _MTLS_AUTH, only=_HAPPY_PATH),
     ),
 }
 
@@ -305,56 +316,48 @@ _JARM_RESPONSES: dict[str, Row] = {
         fault="jarm_iss_missing",
         code="token_issuer",
         steps="DPJ",
-        needs="jarm",
     ),
     "with-invalid-iss-fails": Row(
         "answers with a signed response of another issuer",
         fault="jarm_iss_foreign",
         code="token_issuer",
         steps="DPJ",
-        needs="jarm",
     ),
     "without-aud-fails": Row(
         "answers with a signed response without ``aud``",
         fault="jarm_aud_missing",
         code="token_audience",
         steps="DPJ",
-        needs="jarm",
     ),
     "with-invalid-aud-fails": Row(
         "answers with a signed response for another client",
         fault="jarm_aud_foreign",
         code="token_audience",
         steps="DPJ",
-        needs="jarm",
     ),
     "without-exp-fails": Row(
         "answers with a signed response without ``exp``",
         fault="jarm_exp_missing",
         code="token_claim",
         steps="DPJ",
-        needs="jarm",
     ),
     "with-expired-exp-fails": Row(
         "answers with a signed response that has expired",
         fault="jarm_expired",
         code="token_expired",
         steps="DPJ",
-        needs="jarm",
     ),
     "with-invalid-sig-fails": Row(
         "answers with a response with a wrong signature",
         fault="jarm_signature_foreign",
         code="token_signature",
         steps="DPJJ",
-        needs="jarm",
     ),
     "signature-is-not-none": Row(
         "answers with a response that has ``alg: none``",
         fault="jarm_alg_none",
         code="token_algorithm",
         steps="DPJ",
-        needs="jarm",
     ),
 }
 
@@ -403,12 +406,8 @@ def modules_of(plan: str, variant: Variant) -> list[str]:
 
 
 def all_cases() -> Iterator[Case]:
-    """Every module of every variant of every plan.
-
-    Of a variant that is not supported yet, only the modules that no other variant has.
-    """
+    """Every module of every variant of every plan."""
     for plan, variants in PLANS.items():
         for variant in variants:
             for module in modules_of(plan, variant):
-                if variant.needs not in PENDING or ROWS[module].needs == variant.needs:
-                    yield Case(plan, variant, module)
+                yield Case(plan, variant, module)
