@@ -20,7 +20,7 @@ def calls_to(scene: Scene, endpoint: str) -> list[Call]:
 
 
 def segment(token: str, position: int) -> dict[str, Any]:
-    """The header (0) or the claims (1) of a JWT; whoever received it has verified it."""
+    """The header (0) or the claims (1) of a JWT, which its receiver has verified."""
     part = token.split(".")[position]
     decoded: dict[str, Any] = json.loads(base64.urlsafe_b64decode(part + "=="))
     return decoded
