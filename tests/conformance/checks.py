@@ -117,6 +117,7 @@ def signed_push(scene: Scene) -> None:
         assert (claims["response_type"], claims["code_challenge_method"]) == ("code", "S256")
         asked = scene.case.variant.suite.get("AuthorizationRequestType") == "rar"
         assert claims.get("authorization_details") == (DETAILS if asked else None)
+        assert scene.visitor.get("/granted").json == (DETAILS if asked else [])
 
 
 #: The checks of a module, or of all modules of a plan.

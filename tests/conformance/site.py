@@ -207,6 +207,10 @@ def views(provider: DevProvider, variant: Variant, app: Flask, parjar: ParJar) -
     def fresh() -> str:
         return parjar.access_token(fresh=True)
 
+    @app.get("/granted")
+    def granted() -> list[Any]:
+        return [dict(each) for each in parjar.tokens().authorization_details]
+
     @app.get("/call")
     def call() -> Response:
         aliases: Any = provider.metadata.get("mtls_endpoint_aliases", {})
