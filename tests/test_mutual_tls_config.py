@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import PrivateFormat
 
 from flask_parjar.config import Settings
 from flask_parjar.config.certificate import read_client_certificate
+from flask_parjar.testing import DevProvider
 from tests.support.certificates import DAY, PairFiles, make_pair
 from tests.support.errors import invalid
 from tests.test_config import GOOD, faults, named, read, start
@@ -173,6 +174,15 @@ def test_the_warning_is_logged_at_start(tmp_path: Path, caplog: pytest.LogCaptur
     assert "PARJAR_CLIENT_CERT of provider 'default'" in caplog.text
     http = app.extensions["parjar"].providers["default"].http
     assert [each.thumbprint for each in http.certificates] == [files.pair.thumbprint]
+
+
+def test_an_alias_in_metadata_by_hand(files: PairFiles) -> None:
+    provider = DevProvider("https://op.example", mtls="https://mtls.op.example")
+    assert read({**files.config, "PARJAR_METADATA": provider.metadata}).warnings == ()
+    aliases = {"token_endpoint": "http://mtls.op.example/token"}
+    metadata = {**provider.metadata, "mtls_endpoint_aliases": aliases}
+    (fault,) = faults({**files.config, "PARJAR_METADATA": metadata})
+    assert named((fault,)) == ["PARJAR_METADATA"] and "token_endpoint" in fault
 
 
 def test_the_configuration_of_the_tests_has_no_certificate() -> None:

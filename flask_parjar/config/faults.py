@@ -158,7 +158,8 @@ def faults_of_metadata(values: Mapping[str, Any]) -> list[str]:
         )
     except ProviderUnavailable as exc:
         return [exc.detail]
-    return list(metadata.ignored)
+    aliases = metadata.faulty_aliases.items()
+    return [*metadata.ignored, *(f"mtls_endpoint_aliases: {name}: {why}" for name, why in aliases)]
 
 
 def faults_of_kids(providers: Mapping[str, ClientConfig]) -> list[str]:

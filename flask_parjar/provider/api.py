@@ -61,10 +61,11 @@ class ApiSession(requests.Session):
         #: The requests of redirects that came from another origin.
         self._from_elsewhere: weakref.WeakSet[requests.PreparedRequest] = weakref.WeakSet()
         #: The certificates that requests present: those with proofs alone, so at our origin alone.
-        self._certificates: weakref.WeakKeyDictionary[requests.PreparedRequest, str | None] = (
+        certificates: weakref.WeakKeyDictionary[requests.PreparedRequest, str | None] = (
             weakref.WeakKeyDictionary()
         )
-        by_certificate = _ByCertificate(lambda request: adapter(self._certificates.get(request)))
+        self._certificates = certificates
+        by_certificate = _ByCertificate(lambda request: adapter(certificates.get(request)))
         self.mount("https://", by_certificate)
         self.mount("http://", by_certificate)
 
