@@ -30,7 +30,7 @@ from .web.errors import AccessDenied, LoginRequired
 from .web.last_use import set_last_use_cookie
 from .web.own_urls import login_url
 from .web.session import check_session_interface, current_user, set_private_cache_control
-from .web.start_warnings import log_first_request_warnings, log_start_warnings
+from .web.start_warnings import log_first_request_warnings, log_start_warnings, parjar_keys
 from .web.tokens import Tokens, set_token_cookies
 from .web.unguarded import unguarded_routes
 
@@ -103,6 +103,7 @@ class ParJar:
             sessions=None if store is None else _session_registry(store, settings),
             replays=None if store is None else ReplayCache(store),
             process_cache=MemoryStore(),
+            given=parjar_keys(app),
         )
 
     def login(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, current_app, request
@@ -40,6 +40,7 @@ class Runtime:
     :param replays: the logout tokens that were accepted.
     :param process_cache: of this process alone: token cookies that were just written, and warnings
         that were given.
+    :param given: the PARJAR_ keys as they were read at start.
     """
 
     settings: Settings
@@ -49,6 +50,7 @@ class Runtime:
     sessions: SessionRegistry | None
     replays: ReplayCache | None
     process_cache: MemoryStore
+    given: Mapping[str, Any] = field(repr=False)
 
     @property
     def store_kind(self) -> str | None:

@@ -17,6 +17,7 @@ from ..protocol.client import ClientConfig
 from ..protocol.mutual_tls import ClientCertificate
 from ..provider import Http
 from ..runtime import EXTENSION, Runtime
+from ..web.own_urls import url_at
 from .clients import ClientMetadata
 from .mutual_tls import subject_of
 from .serving import WSGIAdapter, wsgi_pool
@@ -66,12 +67,6 @@ def _mount_provider(http: Http, endpoints: Flask, *, provider: ProviderState) ->
 
         asks = base == bases[-1]
         http.mount(origin, wsgi_pool(endpoints, origin), certified=certified if asks else None)
-
-
-def route_values(app: Flask, endpoint: str, name: str) -> dict[str, Any]:
-    """The values that ``url_for`` needs for a route that may have a provider's name in it."""
-    rules = app.url_map.iter_rules(endpoint)
-    return {"provider": name} if any("provider" in rule.arguments for rule in rules) else {}
 
 
 def _metadata(
@@ -151,11 +146,4 @@ def _first_url(app: Flask, endpoint: str, config: ClientConfig, *, sites: list[s
 
 def _urls(app: Flask, endpoint: str, config: ClientConfig, *, sites: list[str]) -> list[str]:
     """The URLs of an endpoint, one for each site, each once."""
-    values = route_values(app, endpoint, config.name)
-    urls = []
-    for site in sites:
-        parts = urlsplit(site)
-        # Not by url_for: a SERVER_NAME would replace the host, or Flask 3.0 would warn of another.
-        adapter = app.url_map.bind(parts.netloc, parts.path or "/", url_scheme=parts.scheme)
-        urls.append(adapter.build(endpoint, values, force_external=True))
-    return list(dict.fromkeys(urls))
+    return list(dict.fromkeys(url_at(app, endpoint, config.name, site=site) for site in sites))

@@ -151,6 +151,6 @@ def _make_up(provider: DevProvider, subject: str, claims: Mapping[str, object]) 
 
 def _path(app: Flask, endpoint: str, name: str) -> str:
     """The path of a route inside the app."""
-    from .connect import route_values
+    from ..web.own_urls import route_values
 
     return app.url_map.bind("").build(endpoint, route_values(app, endpoint, name))

@@ -6,7 +6,7 @@ import logging
 import re
 from urllib.parse import quote, unquote, urlsplit
 
-from flask import request, url_for
+from flask import Flask, request, url_for
 
 from ..errors import ResponseRejected
 from ..protocol.client import ClientConfig
@@ -91,6 +91,24 @@ def callback_url(client: ClientConfig) -> str:
     return check_own_url(
         url_for("parjar.callback", provider=client.name if named else None, _external=True)
     )
+
+
+def url_at(app: Flask, endpoint: str, provider: str, *, site: str) -> str:
+    """The URL of one of our routes at a site, without a request.
+
+    :param provider: the name of the provider, for a route that has it in its path.
+    :param site: the URL of the app, with the path that it is mounted below.
+    """
+    parts = urlsplit(site)
+    # Not by url_for: a SERVER_NAME would replace the host, or Flask 3.0 would warn of another.
+    adapter = app.url_map.bind(parts.netloc, parts.path or "/", url_scheme=parts.scheme)
+    return adapter.build(endpoint, route_values(app, endpoint, provider), force_external=True)
+
+
+def route_values(app: Flask, endpoint: str, name: str) -> dict[str, str]:
+    """The values that ``url_for`` needs for a route that may have a provider's name in it."""
+    rules = app.url_map.iter_rules(endpoint)
+    return {"provider": name} if any("provider" in rule.arguments for rule in rules) else {}
 
 
 def return_path(next_path: str | None) -> str:

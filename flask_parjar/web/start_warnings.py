@@ -1,7 +1,8 @@
 """Warnings about an app that starts, but will probably not do what its author wants.
 
 Nothing is decided here. Warnings about the configuration are logged at start. Warnings about the
-whole app, such as its own routes, are logged at the first request.
+whole app, such as its own routes, are logged at the first request. ``flask parjar doctor`` shows
+both.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,22 +26,32 @@ from .unguarded import guards_that_need_a_store, uncalled_guards
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
+#: Which of the two is used depends on the order in which they were added.
+ADVICE_FOR_A_SHADOWED_ROUTE = (
+    "Set PARJAR_URL_PREFIX, such as /auth, or give the app's page another path"
+)
+
 _SHORTEST_SECRET_KEY = 12  # characters; a shorter one can be guessed
 
 
 def log_start_warnings(app: Flask, settings: Settings) -> None:
     """Log the warnings about the configuration."""
-    for warning in settings.warnings:
+    for warning in start_warnings(app, settings):
         log.warning("%s", warning)
-    if len(app.secret_key or "") < _SHORTEST_SECRET_KEY:
-        log.warning(
-            "SECRET_KEY has %d characters, so it can be guessed, and with it anybody can log in as "
-            "anybody: write 32 or more random bytes",
-            len(app.secret_key or ""),
-        )
     for client in settings.providers.values():
         for warning in _redirect_uri_warnings(app.config, client, settings):
             log.warning("%s", warning)
+
+
+def start_warnings(app: Flask, settings: Settings) -> Iterator[str]:
+    """The warnings about choices that weaken logins."""
+    yield from settings.warnings
+    length = len(app.secret_key or "")
+    if length < _SHORTEST_SECRET_KEY:
+        yield (
+            f"SECRET_KEY has {length} characters, so it can be guessed, and with it anybody can "
+            "log in as anybody: write 32 or more random bytes"
+        )
 
 
 def _redirect_uri_warnings(
@@ -65,13 +77,14 @@ def _redirect_uri_warnings(
 
 def log_first_request_warnings(app: Flask, settings: Settings) -> None:
     """Log the warnings about the whole app, at its first request only."""
-    given = _keys(app)
+    given = parjar_keys(app)
 
     def check() -> None:
         before = app.before_request_funcs[None]
         # A new list: Flask is going through the old one, and must not miss the next function.
         app.before_request_funcs[None] = [each for each in before if each is not check]
-        for warning in (*_late_keys(app, given), *_shadowed_routes(app), *uncalled_guards(app)):
+        of_the_app = (late_keys(app, given), _shadowed_route_warnings(app), uncalled_guards(app))
+        for warning in chain.from_iterable(of_the_app):
             log.warning("%s", warning)
         if settings.store is None:
             for warning in guards_that_need_a_store(app):
@@ -81,28 +94,37 @@ def log_first_request_warnings(app: Flask, settings: Settings) -> None:
     app.before_request_funcs.setdefault(None, []).insert(0, check)
 
 
-def _keys(app: Flask) -> dict[str, Any]:
+def parjar_keys(app: Flask) -> dict[str, Any]:
+    """The PARJAR_ keys of an app as they are now."""
     return {name: value for name, value in app.config.items() if name.startswith("PARJAR_")}
 
 
-def _late_keys(app: Flask, given: Mapping[str, Any]) -> Iterator[str]:
-    now = _keys(app)
+def late_keys(app: Flask, given: Mapping[str, Any]) -> Iterator[str]:
+    """The keys that were changed too late.
+
+    :param given: what `parjar_keys` gave when ParJar read them.
+    """
+    now = parjar_keys(app)
     for name in sorted({*now, *given}):
         if now.get(name) != given.get(name):
             yield f"{name} was changed after ParJar read it, which has no effect: set it before"
 
 
-def _shadowed_routes(app: Flask) -> Iterator[str]:
-    """Routes of the app with the path of one of ours. Which of the two is used depends on order."""
+def shadowed_routes(app: Flask) -> Iterator[tuple[Rule, Rule]]:
+    """Each route of ours with a route of the app at the same path: one of the two is never used."""
     ours = [rule for rule in app.url_map.iter_rules() if rule.endpoint in OWN_ENDPOINTS]
     for rule in app.url_map.iter_rules():
         for own in ours:
             if rule.endpoint not in OWN_ENDPOINTS and _is_same_route(rule, own):
-                yield (
-                    f"{own.rule} is a route of Flask-ParJar, and the app has one of its own there "
-                    f"({rule.endpoint}): one of the two is never used. Set PARJAR_URL_PREFIX, such "
-                    "as /auth, or give the app's page another path"
-                )
+                yield own, rule
+
+
+def _shadowed_route_warnings(app: Flask) -> Iterator[str]:
+    for own, rule in shadowed_routes(app):
+        yield (
+            f"{own.rule} is a route of Flask-ParJar, and the app has one of its own there "
+            f"({rule.endpoint}): one of the two is never used. {ADVICE_FOR_A_SHADOWED_ROUTE}"
+        )
 
 
 def _is_same_route(one: Rule, other: Rule) -> bool:
