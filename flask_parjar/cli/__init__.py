@@ -5,10 +5,12 @@ from __future__ import annotations
 from flask.cli import AppGroup
 
 from .dev_provider import dev_provider
+from .doctor import doctor
 from .sessions import list_sessions
 
 parjar_cli: AppGroup = AppGroup(
     "parjar", help="Log in with signed and pushed OpenID Connect requests."
 )
 parjar_cli.add_command(dev_provider)
+parjar_cli.add_command(doctor)
 parjar_cli.add_command(list_sessions)

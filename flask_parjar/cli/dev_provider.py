@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 import click
 from flask import current_app
-from flask.cli import with_appcontext
 
 from ..protocol.urls import check_endpoint, is_loopback
 from ..runtime import current_runtime
+from .site import with_app
 
 
 def _check_site(context: click.Context, option: click.Parameter, site: str) -> str:
@@ -30,7 +30,7 @@ def _check_site(context: click.Context, option: click.Parameter, site: str) -> s
     callback=_check_site,
     help="Where this app will run: its callback is registered there.",
 )
-@with_appcontext
+@with_app
 def dev_provider(site: str) -> None:
     """Run an OpenID provider on this machine, for development only.
 

@@ -6,11 +6,11 @@ import time
 from datetime import datetime, timezone
 
 import click
-from flask.cli import with_appcontext
 
 from ..errors import ParJarError
 from ..flows.session_registry import Registration
 from ..runtime import current_runtime
+from .site import with_app
 
 
 @click.command("sessions")
@@ -18,7 +18,7 @@ from ..runtime import current_runtime
 @click.option("--provider", "name", help="Of this provider alone, by its name in PARJAR_PROVIDERS.")
 @click.option("--issuer", help="Of this issuer alone, where a provider has tenants.")
 @click.option("--end", is_flag=True, help="End the subject's sessions, wherever they are.")
-@with_appcontext
+@with_app
 def list_sessions(subject: str | None, name: str | None, issuer: str | None, end: bool) -> None:
     """List who is logged in, or the sessions of one SUBJECT (the sub); with --end, end them.
 

@@ -57,3 +57,12 @@ def check_certificates(chain: Sequence[str], public_key: Any) -> None:
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if certificates[0].public_key().public_bytes(*form) != public_key.public_bytes(*form):
         raise ValueError("its first certificate is that of another key")
+
+
+def certificate_end(certificate: str) -> int:
+    """When a certificate ends, in seconds since 1970.
+
+    :param certificate: one of ``x5c``, checked before (RFC 7515 section 4.1.6).
+    """
+    read = x509.load_der_x509_certificate(base64.b64decode(certificate))
+    return int(read.not_valid_after_utc.timestamp())
