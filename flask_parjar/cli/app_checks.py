@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect, Rule
+from werkzeug.routing import Rule
 
 from ..errors import StoreUnavailable
 from ..protocol.client import ClientConfig
@@ -49,7 +49,7 @@ def _of_app(severity: str, subject: str, found: str, write: str = "") -> Finding
 def _check_routes(app: Flask) -> Iterator[Finding]:
     """Look for routes of the app at the path of one of ours: only one of the two is ever used."""
     for own, other in shadowed_routes(app):
-        hidden = _endpoint_at(app, own) == other.endpoint
+        hidden = _endpoint_at(app, own) != own.endpoint
         used, never = (other.endpoint, own.endpoint) if hidden else (own.endpoint, other.endpoint)
         yield _of_app(
             FAULT if hidden else WARNING,
@@ -70,7 +70,7 @@ def _endpoint_at(app: Flask, rule: Rule) -> str | None:
 def _matched(app: Flask, path: str, method: str, subdomain: str | None = None) -> str | None:
     try:
         endpoint, _ = app.url_map.bind("localhost", subdomain=subdomain).match(path, method=method)
-    except (HTTPException, RequestRedirect):
+    except HTTPException:  # a redirect, too
         return None
     return str(endpoint)
 

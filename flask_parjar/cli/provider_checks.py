@@ -169,7 +169,7 @@ def _facts(client: ClientConfig, agreement: Agreement) -> Iterator[tuple[str, st
         yield "request object", f"signed {signing.alg}, kid {signing.key.kid}"
     if encryption is not None:
         yield "request object", f"encrypted {encryption.alg} {encryption.enc}"
-    yield "client authentication", _method(agreement.client_auth)
+    yield "client authentication", method_of(agreement.client_auth)
     binding = agreement.begin_binding
     bound = f"DPoP, {binding.alg}" if isinstance(binding, BeginDPoP) else "not bound (Bearer)"
     yield "access token", bound
@@ -181,7 +181,8 @@ def _facts(client: ClientConfig, agreement: Agreement) -> Iterator[tuple[str, st
     yield "logout", "at the provider too" if agreement.endpoints.end_session else "of the site only"
 
 
-def _method(client_auth: Proof) -> str:
+def method_of(client_auth: Proof) -> str:
+    """The name of a method of client authentication, with its algorithm and key."""
     if isinstance(client_auth, ClientAssertion):
         secret = client_auth.key.kty == "oct"
         method = "client_secret_jwt" if secret else "private_key_jwt"

@@ -31,14 +31,14 @@ def load_app(context: click.Context) -> Flask:
     """Load the app of the command, and enter its context until the command ends.
 
     :raises ConfigError: the app cannot be made, because its configuration has faults.
-    :raises click.ClickException: there is no app, or it has no ParJar.
+    :raises click.UsageError: there is no app, or it has no ParJar.
     """
     if not has_app_context():
         loaded = context.ensure_object(ScriptInfo).load_app()
         context.with_resource(loaded.app_context())
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
     if EXTENSION not in app.extensions:
-        raise click.ClickException(NO_PARJAR)
+        raise click.UsageError(NO_PARJAR)
     return app
 
 
