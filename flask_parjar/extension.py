@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import os
 from collections.abc import Callable
+from functools import partial
 from typing import Any, TypeVar
 
 from flask import Flask, make_response
@@ -14,7 +15,7 @@ from werkzeug.routing import Rule
 
 from . import signals
 from .cli import parjar_cli
-from .config import Settings, read_settings
+from .config import FollowedSettings, Settings
 from .errors import ConfigError, ParJarError
 from .flows.replay_cache import ReplayCache
 from .flows.session_registry import SessionRegistry
@@ -83,10 +84,13 @@ class ParJar:
         :raises RuntimeError: the app has a ParJar already, or uses ``host_matching``.
         """
         check_app(app)
-        settings = read_settings(app.config, secret_key=app.secret_key)
+        followed = FollowedSettings(app.config, secret_key=app.secret_key)
+        settings = followed.settings()
         tell = _call_sender(app)
         providers = {
-            name: Provider(client, _http(settings, client), on_call=tell)
+            name: Provider(
+                partial(followed.client, name), _http(settings, client), on_call=tell
+            )
             for name, client in settings.providers.items()
         }
         store = _open_store(app, settings)

@@ -6,6 +6,7 @@ from flask.cli import AppGroup
 
 from .dev_provider import dev_provider
 from .doctor import doctor
+from .keys import jwks, keys
 from .sessions import list_sessions
 
 parjar_cli: AppGroup = AppGroup(
@@ -13,4 +14,6 @@ parjar_cli: AppGroup = AppGroup(
 )
 parjar_cli.add_command(dev_provider)
 parjar_cli.add_command(doctor)
+parjar_cli.add_command(jwks)
+parjar_cli.add_command(keys)
 parjar_cli.add_command(list_sessions)

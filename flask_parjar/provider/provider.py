@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -48,6 +49,7 @@ _MAY_TAKE_NO_SIGNED_REQUESTS = (
 class Provider:
     """One provider and our client there: shared by all threads, without data of any request.
 
+    :param client: our client there, or a function that gives it with the keys of the moment.
     :param http: the connections to it.
     :param on_call: called after each exchange, with secrets cut short.
     :param clock: gives seconds that never go back.
@@ -55,22 +57,30 @@ class Provider:
 
     def __init__(
         self,
-        client: ClientConfig,
+        client: ClientConfig | Callable[[], ClientConfig],
         http: Http,
         *,
         on_call: OnCall,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.client = client
+        self._find_client: Callable[[], ClientConfig] = (
+            partial(_same, client) if isinstance(client, ClientConfig) else client
+        )
         self.http = http
         #: Those of this provider, and of the APIs that take its tokens.
         self.nonces = Nonces()
-        self._endpoints = Endpoints(client.name, http, on_call, headers=client.http_headers)
-        self._published = Published(client, self._endpoints, clock)
+        headers = self.client.http_headers
+        self._endpoints = Endpoints(self.name, http, on_call, headers=headers)
+        self._published = Published(self._find_client, self._endpoints, clock)
         self._clock = clock
         self._push_backoff = Backoff(clock)
         self._refresh_backoff = Backoff(clock)
         self._spent = SpentTokens()
+
+    @property
+    def client(self) -> ClientConfig:
+        """Our client at this provider. Only its keys change."""
+        return self._find_client()
 
     @property
     def name(self) -> str:
@@ -454,3 +464,8 @@ class Provider:
         return self._endpoints.send(
             endpoint, lambda: Outbound.post(url, form), proofs=proofs, now=now
         )
+
+
+def _same(client: ClientConfig) -> ClientConfig:
+    """A client whose keys do not change."""
+    return client

@@ -31,22 +31,30 @@ _OF_OLD_KEYS = ("token_key", "token_signature")
 _SHOWN_OF_A_REFUSAL = 200  # bytes
 
 
-class _Metadata(NamedTuple):
-    """The metadata, with the agreement or the disagreements that follow from our configuration."""
+class _Agreed(NamedTuple):
+    """What follows from our configuration and the metadata, until one of the two is another."""
 
+    client: ClientConfig
     metadata: ProviderMetadata
     agreement: Agreement | tuple[Disagreement, ...]
 
 
 class Published:
-    """The cached documents of one provider: shared by all threads."""
+    """The cached documents of one provider: shared by all threads.
+
+    :param find_client: gives our client there, with the keys of the moment.
+    """
 
     def __init__(
-        self, client: ClientConfig, endpoints: Endpoints, clock: Callable[[], float]
+        self,
+        find_client: Callable[[], ClientConfig],
+        endpoints: Endpoints,
+        clock: Callable[[], float],
     ) -> None:
-        self._client = client
+        self._find_client = find_client
         self._endpoints = endpoints
-        issuer = client.issuer
+        self._agreed: _Agreed | None = None
+        issuer = find_client().issuer
         self._metadata = CachedDocument(
             self._fetch_metadata, name=f"metadata of {issuer}", clock=clock
         )
@@ -57,7 +65,7 @@ class Published:
 
         :raises ProviderUnavailable: it cannot be fetched, or is not valid.
         """
-        return self._metadata.get(now).metadata
+        return self._metadata.get(now)
 
     def agreement(self, now: int) -> Agreement:
         """What this client and the provider use with each other.
@@ -65,10 +73,20 @@ class Published:
         :raises LoginError: with the code of the first field that they cannot agree on.
         :raises ProviderUnavailable: the metadata cannot be fetched, or is not valid.
         """
-        agreement = self._metadata.get(now).agreement
+        agreement = self._agree(self._metadata.get(now))
         if isinstance(agreement, tuple):
             raise LoginError(agreement[0].code, agreement[0].detail)
         return agreement
+
+    def _agree(self, metadata: ProviderMetadata) -> Agreement | tuple[Disagreement, ...]:
+        """Negotiate, unless it was done for this metadata and these keys."""
+        client, agreed = self._find_client(), self._agreed
+        if agreed is None or agreed.client is not client or agreed.metadata is not metadata:
+            agreement = agree(client, metadata, PROFILES[client.profile])
+            # Replaced as a whole: two threads may do the same, and the result is the same.
+            agreed = _Agreed(client=client, metadata=metadata, agreement=agreement)
+            self._agreed = agreed
+        return agreed.agreement
 
     def keys(self, now: int) -> KeySet:
         """The provider's keys, from memory while they are fresh.
@@ -117,24 +135,24 @@ class Published:
                 raise
             return verify(TokenOpener(agreement, newer))
 
-    def _fetch_metadata(self, now: int) -> tuple[_Metadata, int]:
-        document, ttl = self._read_metadata(now)
+    def _fetch_metadata(self, now: int) -> tuple[ProviderMetadata, int]:
+        client = self._find_client()
+        document, ttl = self._read_metadata(client, now)
         metadata = ProviderMetadata.parse(
             document,
-            expected_issuer=self._client.accepted_issuer.published,
-            allow_http=self._client.insecure_http,
+            expected_issuer=client.accepted_issuer.published,
+            allow_http=client.insecure_http,
         )
         for reason in metadata.ignored:
-            log.warning("metadata of %s counts as without %s", self._client.issuer, reason)
-        agreement = agree(self._client, metadata, PROFILES[self._client.profile])
-        if isinstance(agreement, tuple):  # fetch again soon: it is probably being corrected
-            ttl = MIN_TTL
-        return _Metadata(metadata=metadata, agreement=agreement), ttl
+            log.warning("metadata of %s counts as without %s", client.issuer, reason)
+        if isinstance(self._agree(metadata), tuple):
+            ttl = MIN_TTL  # fetch again soon: it is probably being corrected
+        return metadata, ttl
 
-    def _read_metadata(self, now: int) -> tuple[Mapping[str, Any], int]:
-        if self._client.metadata is not None:
-            return self._client.metadata, MAX_TTL
-        first, second = metadata_urls(self._client.issuer)
+    def _read_metadata(self, client: ClientConfig, now: int) -> tuple[Mapping[str, Any], int]:
+        if client.metadata is not None:
+            return client.metadata, MAX_TTL
+        first, second = metadata_urls(client.issuer)
         try:
             answer = self._fetch("discovery", first, now)
         except ProviderUnavailable as exc:
@@ -161,7 +179,7 @@ class Published:
         except ValueError as exc:
             raise ProviderUnavailable("jwks", str(exc)) from exc
         for reason in keys.left_out:
-            log.info("a key of %s was left out: %s", self._client.issuer, reason)
+            log.info("a key of %s was left out: %s", self._find_client().issuer, reason)
         return keys, min(_time_to_live(answer), MAX_KEYS_TTL)
 
     def _fetch(self, endpoint: str, url: str, now: int) -> Answer:
