@@ -276,7 +276,6 @@ def test_the_command_says_what_it_is_for(tmp_path: Path, environment: dict[str, 
 # flask parjar keys
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F19")
 def test_a_new_key_is_for_its_owner_alone(tmp_path: Path, environment: dict[str, str]) -> None:
     """Made for a site that cannot start without it, and never written over another one."""
     path = tmp_path / "my-key.pem"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TextIO
 
 _OWNER_ALONE = 0o600
 
@@ -60,9 +61,7 @@ def change_key_file(path: Path, change: Callable[[str], str]) -> None:
         text = change(read_key_file(path))
         _keep_owner(path, beside)
         with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+            _write(file, text)
         os.replace(beside, path)
     except OSError as exc:
         raise KeyFileError(f"{path} cannot be written ({type(exc).__name__})") from exc
@@ -72,15 +71,24 @@ def change_key_file(path: Path, change: Callable[[str], str]) -> None:
 
 def _write_new(path: Path, text: str) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ALONE)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            _write(file, text)
+    except OSError:
+        path.unlink()  # half a key is worse than none
+        raise
+
+
+def _write(file: TextIO, text: str) -> None:
+    """Write a text, and wait until the disk has it: the rename after it must not be first."""
+    file.write(text)
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _keep_owner(old: Path, new: Path) -> None:
     """Give the new file to the owner of the old one: a site must not lose its keys to root."""
     status = os.stat(old)
-    if hasattr(os, "chown"):  # not on Windows
+    if os.name == "posix":  # pragma: no branch - Windows has no such owners
         os.chown(new, status.st_uid, status.st_gid)
     os.chmod(new, status.st_mode & 0o777)

@@ -18,6 +18,7 @@ from ..protocol.client import ClientConfig
 from ..protocol.client_auth import LoginAssertions, mark_of_key, with_claims, with_key
 from ..protocol.id_token import IDTokenClaims, verify_id_token, verify_renewed_id_token
 from ..protocol.jwe import EncryptionKey
+from ..protocol.key_set import KeySet
 from ..protocol.keys import PublicKey
 from ..protocol.logout import LogoutToken
 from ..protocol.metadata import ProviderMetadata
@@ -110,6 +111,13 @@ class Provider:
     def agreement(self, now: int) -> Agreement:
         """See `Published.agreement`."""
         return self._published.agreement(now)
+
+    def keys(self, now: int) -> KeySet:
+        """The provider's keys, fetched if needed.
+
+        :raises ProviderUnavailable: they cannot be fetched or read.
+        """
+        return self._published.keys(now)
 
     def encryption_key(self, alg: str, *, now: int) -> EncryptionKey:
         """See `Published.encryption_key`."""

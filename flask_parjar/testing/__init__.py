@@ -4,7 +4,7 @@ Nothing else in the package imports this one, apart from one command of the comm
 """
 
 from .browser import Browser, Stopped
-from .clients import Client, ClientMetadata
+from .clients import Client, ClientMetadata, KeyCache
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFault, Fault
 from .mutual_tls import ServerTLS
 from .people import PEOPLE, Person
@@ -24,6 +24,7 @@ __all__ = [
     "Demands",
     "DevProvider",
     "Fault",
+    "KeyCache",
     "Person",
     "ServerTLS",
     "Stopped",

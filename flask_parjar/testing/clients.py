@@ -19,12 +19,21 @@ from .documents import AUTH_METHODS, CERTIFICATE_AUTH_METHODS, ID_TOKEN_ALGORITH
 from .jwe import CONTENT_ALGORITHMS, DEFAULT_ENC, KEY_ALGORITHMS
 from .people import STANDARD_SCOPES
 
-_CACHE_SECONDS = 60
-_COOLDOWN_SECONDS = 1
 _TIMEOUT_SECONDS = 5
 _MAX_BYTES = 262_144
 _MIN_RSA_BITS = 2048
 _MIN_SECRET_BYTES = 32
+
+
+class KeyCache(NamedTuple):
+    """How long a provider keeps the keys that a client publishes at its ``jwks_uri``.
+
+    :param seconds: after them the keys are fetched again
+    :param unknown_kid_seconds: after them an unknown ``kid`` causes a fetch; None if it never does
+    """
+
+    seconds: float = 60
+    unknown_kid_seconds: float | None = 1
 
 
 class Encryption(NamedTuple):
@@ -62,16 +71,18 @@ class FixedKeys:
 class PublishedKeys:
     """Keys that the client publishes: fetched when needed, and again for an unknown ``kid``.
 
-    They are cached for 60 seconds. An unknown ``kid`` causes at most one fetch in a second.
-
     :param uri: the client's ``jwks_uri``
+    :param cache: how long they are kept
     :param http: the session that fetches it
     :param now: the clock, in seconds since 1970
     """
 
-    def __init__(self, uri: str, *, http: requests.Session, now: Callable[[], float]) -> None:
+    def __init__(
+        self, uri: str, *, cache: KeyCache, http: requests.Session, now: Callable[[], float]
+    ) -> None:
         self.uri = uri
         self.certificates: tuple[bytes, ...] = ()  # see testing/mutual_tls.py
+        self._cache = cache
         self._http = http
         self._now = now
         self._keys: dict[str, Key] = {}
@@ -93,7 +104,9 @@ class PublishedKeys:
     def _find(self, kid: str) -> Key | None:
         with self._lock:
             age = self._now() - self._fetched_at
-            if age > _CACHE_SECONDS or (kid not in self._keys and age > _COOLDOWN_SECONDS):
+            at_unknown_kid = self._cache.unknown_kid_seconds
+            unknown = kid not in self._keys and at_unknown_kid is not None and age > at_unknown_kid
+            if age > self._cache.seconds or unknown:
                 self._fetched_at = self._now()
                 self._keys = self._fetch()
             return self._keys.get(kid)
@@ -216,17 +229,22 @@ class Client:
 
 
 def make_client(
-    metadata: ClientMetadata, *, http: requests.Session, now: Callable[[], float]
+    metadata: ClientMetadata,
+    *,
+    cache: KeyCache,
+    http: requests.Session,
+    now: Callable[[], float],
 ) -> Client:
     """Make a client from its metadata, if this provider can support it.
 
+    :param cache: how long the keys of its ``jwks_uri`` are kept
     :param http: fetches the client's ``jwks_uri``
     :param now: the clock, in seconds since 1970
     :raises ValueError: what is wrong with the metadata
     """
     client = Client(
         client_id=metadata.client_id,
-        keys=_keys(metadata, http=http, now=now),
+        keys=_keys(metadata, cache=cache, http=http, now=now),
         redirect_uris=tuple(metadata.redirect_uris),
         post_logout_redirect_uris=tuple(metadata.post_logout_redirect_uris),
         token_endpoint_auth_method=metadata.token_endpoint_auth_method,
@@ -276,13 +294,17 @@ def _encryption(alg: str | None, enc: str) -> Encryption | None:
 
 
 def _keys(
-    metadata: ClientMetadata, *, http: requests.Session, now: Callable[[], float]
+    metadata: ClientMetadata,
+    *,
+    cache: KeyCache,
+    http: requests.Session,
+    now: Callable[[], float],
 ) -> FixedKeys | PublishedKeys:
     """The keys of a client, from one of the two ways to register them."""
     if metadata.jwks is not None and metadata.jwks_uri is None:
         return FixedKeys(metadata.jwks)
     if metadata.jwks_uri is not None and metadata.jwks is None:
-        return PublishedKeys(metadata.jwks_uri, http=http, now=now)
+        return PublishedKeys(metadata.jwks_uri, cache=cache, http=http, now=now)
     signs = metadata.require_signed_request_object or (
         metadata.token_endpoint_auth_method == "private_key_jwt"  # noqa: S105 - a method
     )

@@ -36,7 +36,7 @@ def connect(
     runtime: Runtime | None = app.extensions.get(EXTENSION)
     if runtime is None:
         raise ValueError("ParJar.init_app(app) comes first")
-    configs = runtime.settings.providers.values()
+    configs = [each.client for each in runtime.providers.values()]  # with the keys of now
     ours = [config for config in configs if config.issuer == provider.issuer]
     if not ours:
         issuers = ", ".join(repr(config.issuer) for config in configs)

@@ -26,7 +26,7 @@ from .authorization import end_all_sessions
 from .browser import Browser
 from .browser_endpoints import BrowserEndpoints
 from .client_endpoints import ClientEndpoints
-from .clients import Client, ClientMetadata
+from .clients import Client, ClientMetadata, KeyCache
 from .connect import connect
 from .documents import new_ec_key, path_prefix, provider_metadata
 from .faults import ActiveFault
@@ -116,6 +116,18 @@ class DevProvider:
     def demands(self) -> Demands:
         """What the provider demands of clients beyond the standards. Change it."""
         return self._state.demands
+
+    @property
+    def key_cache(self) -> KeyCache:
+        """How long the keys of a client's ``jwks_uri`` are kept.
+
+        Set it before the client is registered.
+        """
+        return self._state.key_cache
+
+    @key_cache.setter
+    def key_cache(self, cache: KeyCache) -> None:
+        self._state.key_cache = cache
 
     @property
     def access_token_seconds(self) -> int:

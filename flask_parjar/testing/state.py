@@ -12,7 +12,7 @@ import requests
 from werkzeug.datastructures import Headers, MultiDict
 
 from ..protocol.issuer import PLACEHOLDER
-from .clients import Client, ClientMetadata, make_client
+from .clients import Client, ClientMetadata, KeyCache, make_client
 from .documents import ProviderKeys, endpoint_url
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFaults
 from .people import Person
@@ -333,6 +333,7 @@ class ProviderState:
         #: How far, in seconds, a client's clock may be ahead (FAPI 2.0 Security Profile 5.3.2.1).
         self.clock_skew: int = 10
         self.demands: Demands = Demands()
+        self.key_cache: KeyCache = KeyCache()
         #: The lifetime, in seconds, of the access tokens that are issued from now on.
         self.access_token_seconds: int = 600
         self.dpop_nonces: DPoPNonces = DPoPNonces()
@@ -354,7 +355,7 @@ class ProviderState:
 
         :raises ValueError: what is wrong with the metadata
         """
-        client = make_client(metadata, http=self.http, now=self.now)
+        client = make_client(metadata, cache=self.key_cache, http=self.http, now=self.now)
         self.clients[client.client_id] = client
         if client.request_object_encryption is not None:
             self.keys.publish_decryption_keys()
