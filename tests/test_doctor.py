@@ -314,6 +314,19 @@ def test_a_store_of_all_processes(
     assert ("store_unreachable" in found) is (state == "away")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="permissions are those of POSIX")
+@pytest.mark.parametrize("mode, warned", [(0o600, False), (0o640, True), (0o604, True)])
+def test_a_key_file_that_others_can_read(
+    dated: DevProvider, tmp_path: Path, mode: int, warned: bool
+) -> None:
+    path = tmp_path / "key.json"
+    path.write_text(json.dumps(KEY), encoding="utf-8")
+    path.chmod(mode)
+    report = doctor(make_site(dated, PARJAR_SIGNING_KEY=str(path)), "--site", SITE)
+    assert [str(path) in found for found in report.subject("key file")] == [True] * warned
+    assert report.code == 0
+
+
 # Routes and guards.
 
 

@@ -97,6 +97,15 @@ def test_the_key_of_another_file_becomes_the_active_one(tmp_path: Path, path: Pa
     assert (hint.exit_code, "--from" in hint.stderr) == (1, True)
 
 
+def test_the_kid_that_a_provider_gave(tmp_path: Path, path: Path) -> None:
+    pem = tmp_path / "key.pem"
+    ok("new", pem)
+    output = ok("new", path, "--from", pem, "--kid", "of-the-provider")
+    assert output.splitlines()[0].split()[-1] == "of-the-provider"
+    refused = run("new", tmp_path / "other.pem", "--kid", "x")
+    assert (refused.exit_code, (tmp_path / "other.pem").exists()) == (2, False)
+
+
 def test_the_public_half_of_a_pem(tmp_path: Path) -> None:
     pem = tmp_path / "key.pem"
     pem.write_bytes(RSAKey.generate_key(2048).as_pem(private=True))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
+from ..config import key_paths
 from ..errors import StoreUnavailable
 from ..protocol.client import ClientConfig
 from ..web.cookie_diagnosis import cookie_faults, is_sent_in_clear_text
@@ -38,12 +41,25 @@ def check_app_wide(app: Flask) -> Iterator[Finding]:
         yield _of_app(WARNING, "configuration", late)
     for unprotected in uncalled_guards(app):
         yield _of_app(FAULT, "guard", unprotected)
+    yield from _check_key_files(runtime.given)
     yield from _check_routes(app)
     yield from _check_store(app)
 
 
 def _of_app(severity: str, subject: str, found: str, write: str = "") -> Finding:
     return Finding(severity=severity, about="app", subject=subject, found=found, write=write)
+
+
+def _check_key_files(given: Mapping[str, Any]) -> Iterator[Finding]:
+    """Look who can read our private keys."""
+    for path in key_paths(given):
+        if os.name == "posix" and path.stat().st_mode & 0o077:
+            yield _of_app(
+                WARNING,
+                "key file",
+                f"{path} can be read or changed by other users of this machine",
+                f"chmod 600 {path}",
+            )
 
 
 def _check_routes(app: Flask) -> Iterator[Finding]:

@@ -10,14 +10,14 @@ import click
 from flask import Flask
 from flask.cli import ScriptInfo
 
-from ..errors import ConfigError, LoginError
+from ..errors import ConfigError
 from ..provider import Provider
 from .app_checks import check_app_wide, check_site_of_provider
 from .findings import FAULT, Finding, as_json, as_table, has_faults
 from .provider_checks import check_provider
 from .push_check import check_push
 from .second_load import check_second_load
-from .site import check_site, load_app, runtime_of
+from .site import check_site, chosen_providers, load_app
 
 
 @click.command("doctor")
@@ -45,7 +45,7 @@ def doctor(
         findings = list(_of_configuration(error))
     else:
         findings = [*check_app_wide(app), *check_second_load(context.find_object(ScriptInfo), app)]
-        for provider in _chosen(app, name):
+        for provider in chosen_providers(name):
             findings.extend(_check(app, provider, site=site, push=push))
     if for_program:
         click.echo(json.dumps(as_json(findings), indent=2))
@@ -58,18 +58,6 @@ def doctor(
 def _of_configuration(error: ConfigError) -> Iterator[Finding]:
     for fault in error.faults:
         yield Finding(severity=FAULT, about="app", subject="configuration", found=fault)
-
-
-def _chosen(app: Flask, name: str | None) -> list[Provider]:
-    runtime = runtime_of(app)
-    if name is None:
-        return list(runtime.providers.values())
-    try:
-        return [runtime.provider(name)]
-    except LoginError as error:
-        raise click.UsageError(
-            f"there is no provider {name!r}; there are: {', '.join(runtime.providers)}"
-        ) from error
 
 
 def _check(app: Flask, provider: Provider, *, site: str | None, push: bool) -> Iterator[Finding]:

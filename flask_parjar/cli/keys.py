@@ -67,8 +67,9 @@ def keys() -> None:
     type=click.Path(path_type=Path, dir_okay=False),
     help="Use the key of this file (PEM or JWK) as the active one, and do not make another.",
 )
+@click.option("--kid", help="The kid that the provider gave to the key, in place of a digest.")
 @_in_plain_words
-def new(path: Path, *, kind: str | None, use: str, source: Path | None) -> None:
+def new(path: Path, *, kind: str | None, use: str, source: Path | None, kid: str | None) -> None:
     """Write a new key to PATH, for its owner alone; never over another file.
 
     The file is a JWK Set with an active key and the next one, which can be rotated. If its name
@@ -81,7 +82,11 @@ def new(path: Path, *, kind: str | None, use: str, source: Path | None) -> None:
         active = rotation.new_key(kind, use)
     else:
         active = _read(source, lambda text: rotation.imported_key(text, use))
+    if kid is not None:
+        active["kid"] = kid
     if path.suffix.lower() == ".pem":
+        if kid is not None:
+            raise click.UsageError("a PEM has no kid: choose another name, such as keys.json")
         create_key_file(path, rotation.private_pem(active))
         click.echo(f"{path}: {kind}, kid {active['kid']}")
         return

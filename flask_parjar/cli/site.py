@@ -12,10 +12,11 @@ import click
 from flask import Flask, current_app, has_app_context
 from flask.cli import ScriptInfo
 
-from ..errors import ConfigError
+from ..errors import ConfigError, LoginError
 from ..protocol.client import ClientConfig
 from ..protocol.urls import check_endpoint, is_loopback
-from ..runtime import EXTENSION, Runtime
+from ..provider import Provider
+from ..runtime import EXTENSION, Runtime, current_runtime
 from ..web.own_urls import url_at
 
 P = ParamSpec("P")
@@ -116,3 +117,19 @@ def runtime_of(app: Flask) -> Runtime:
 def is_on_this_machine(url: str) -> bool:
     """Whether a URL leads to this machine."""
     return is_loopback(urlsplit(url).hostname or "")
+
+
+def chosen_providers(name: str | None) -> list[Provider]:
+    """The provider of the option ``--provider``, or all.
+
+    :raises click.UsageError: there is none of that name.
+    """
+    runtime = current_runtime()
+    if name is None:
+        return list(runtime.providers.values())
+    try:
+        return [runtime.provider(name)]
+    except LoginError as error:
+        raise click.UsageError(
+            f"there is no provider {name!r}; there are: {', '.join(runtime.providers)}"
+        ) from error
