@@ -88,9 +88,7 @@ class ParJar:
         settings = followed.settings()
         tell = _call_sender(app)
         providers = {
-            name: Provider(
-                partial(followed.client, name), _http(settings, client), on_call=tell
-            )
+            name: Provider(partial(followed.client, name), _http(settings, client), on_call=tell)
             for name, client in settings.providers.items()
         }
         store = _open_store(app, settings)

@@ -149,7 +149,6 @@ def test_it_serves_the_tenants_of_the_site(
     assert (answer.status_code, answer.location) == (302, "/")
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F3")
 @pytest.mark.parametrize(
     "arguments, variables, addresses",
     [
@@ -179,7 +178,6 @@ def test_the_site_may_be_opened_by_either_name_of_this_machine(
     )
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F3")
 def test_a_site_at_another_address_is_pointed_to_the_option(
     dev_provider: str,
     environment: dict[str, str],
@@ -192,7 +190,6 @@ def test_a_site_at_another_address_is_pointed_to_the_option(
     assert "--site" in caplog.text
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F5")
 def test_each_provider_that_is_on_this_machine_is_served(
     tmp_path: Path,
     environment: dict[str, str],

@@ -3,66 +3,79 @@
 from __future__ import annotations
 
 import itertools
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
-from flask import current_app
+from flask import Flask, current_app
 
-from ..protocol.urls import check_endpoint, is_loopback
 from ..runtime import current_runtime
-from .site import with_app
+from .site import check_site, is_on_this_machine, site_on_this_machine, with_app, with_both_names
 
+if TYPE_CHECKING:
+    from ..testing import DevProvider
 
-def _check_site(context: click.Context, option: click.Parameter, site: str) -> str:
-    try:
-        return check_endpoint(site, allow_http=True)
-    except ValueError as exc:
-        raise click.BadParameter(
-            f"it is {site}, {exc}: write a whole URL, such as http://127.0.0.1:5000"
-        ) from exc
+_FIRST_ISSUER = "http://127.0.0.1:9000"
 
 
 @click.command("dev-provider")
 @click.option(
     "--site",
-    default="http://127.0.0.1:5000",
-    show_default=True,
-    callback=_check_site,
-    help="Where this app will run: its callback is registered there.",
+    callback=check_site,
+    help="Where this app will run: its callback is registered there.  [default: where flask run "
+    "serves it]",
 )
 @with_app
-def dev_provider(site: str) -> None:
+def dev_provider(site: str | None) -> None:
     """Run an OpenID provider on this machine, for development only.
 
     It listens where PARJAR_ISSUER says, such as http://127.0.0.1:9000, knows this app as a client
-    from its configuration, and has a few people to log in as.
+    from its configuration, and has a few people to log in as. If the app has several providers on
+    this machine, all of them are run.
     """
+    issuers = _issuers_on_this_machine()
+    sites = with_both_names(site or site_on_this_machine())
+    app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
+    *others, last = [_provider(issuer, app, sites) for issuer in issuers]
+    click.echo(f" * The site is expected at {' or '.join(sites)}")
+    with ExitStack() as running:
+        for other in others:
+            running.enter_context(other.running())
+        last.serve()
+
+
+def _provider(issuer: str, app: Flask, sites: list[str]) -> DevProvider:
     from ..testing import DevProvider  # imported only when the command runs
 
-    provider = DevProvider(_issuer_on_this_machine())
+    provider = DevProvider(issuer)
+    provider.advise_on_redirect_uri("--site registers another address")
     for client in current_runtime().settings.providers.values():
-        if client.issuer == provider.issuer:
+        if client.issuer == issuer:
             provider.allow_requests(client.request)
             if client.tenants:  # each has some of the people
                 tenants = itertools.cycle(sorted(client.tenants))
                 provider.serve_tenants(dict(zip(provider.people, tenants, strict=False)))
-    app = current_app._get_current_object()  # type: ignore[attr-defined]
-    provider.connect(app, base_urls=[site])
-    provider.serve()
+    provider.connect(app, base_urls=sites)
+    return provider
 
 
-def _issuer_on_this_machine() -> str:
-    issuers = [provider.client.issuer for provider in current_runtime().providers.values()]
-    ours = [issuer for issuer in issuers if is_loopback(urlsplit(issuer).hostname or "")]
+def _issuers_on_this_machine() -> list[str]:
+    issuers = list(dict.fromkeys(each.issuer for each in current_runtime().providers.values()))
+    ours = [issuer for issuer in issuers if is_on_this_machine(issuer)]
     if not ours:
         raise click.ClickException(
             f"PARJAR_ISSUER is {issuers[0]}: a provider on this machine needs an issuer on this "
-            "machine. Set PARJAR_ISSUER to http://127.0.0.1:9000"
+            f"machine. Set PARJAR_ISSUER to {_FIRST_ISSUER}"
         )
-    parts = urlsplit(ours[0])
-    if parts.scheme != "http" or parts.port is None:
-        raise click.ClickException(
-            f"PARJAR_ISSUER is {ours[0]}: a provider on this machine is served with http and on a "
-            "port. Set PARJAR_ISSUER to http://127.0.0.1:9000"
-        )
-    return ours[0]
+    for issuer in ours:
+        parts = urlsplit(issuer)
+        if parts.scheme != "http" or parts.port is None:
+            raise click.ClickException(
+                f"PARJAR_ISSUER is {issuer}: a provider on this machine is served with http and "
+                f"on a port. Set PARJAR_ISSUER to {_FIRST_ISSUER}"
+            )
+    for issuer in issuers:
+        if issuer not in ours:
+            click.echo(f" * {issuer} is not on this machine, and is not served")
+    return ours

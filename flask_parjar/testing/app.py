@@ -10,15 +10,21 @@ from collections.abc import Collection, Iterable, Mapping
 from urllib.parse import urlsplit
 
 from flask import Blueprint, Flask, Response, request
+from flask import session as flask_session
 from jinja2 import Environment, PackageLoader
 from werkzeug.datastructures import Headers, MultiDict
 
 from .answers import AuthorizationAnswer, InvalidRequestError, OAuth2Error, refusal
+from .clients import home_of
 from .documents import ALIASED, PATHS, path_prefix
 from .mutual_tls import presented_in, thumbprint_of
 from .state import Call, ProviderState
 
+#: The name of the part of a URL that has the id of an interaction.
+INTERACTION = "interaction_id"
+
 _MAX_REQUEST_BYTES = 262_144
+_HOME = "home"
 
 # All providers of a process share the compiled templates: with those of its own, the first login at
 # each new provider would take twice the time.
@@ -178,7 +184,28 @@ def answer_page(answer: AuthorizationAnswer) -> Response:
     return see_other(answer.url())
 
 
-def error_page(error: OAuth2Error) -> Response:
+def error_page(error: OAuth2Error, *, provider: ProviderState) -> Response:
     """The provider's own page for an error that must not be sent to a client."""
     _, body, _ = error()
-    return page("error.html", {"error": body}, status=400)
+    return page("error.html", {"error": body, "home": _way_back(provider)}, status=400)
+
+
+def remember_home(home: str) -> None:
+    """Remember in this browser which site it came from."""
+    flask_session[_HOME] = home
+
+
+def _way_back(provider: ProviderState) -> str | None:
+    """A page of the site that this browser came from; None if it is not known.
+
+    A browser without cookies, or one that comes back too late, brings no more than the URL.
+    """
+    interaction = provider.memory.interactions.get((request.view_args or {}).get(INTERACTION, ""))
+    if interaction is not None:
+        return home_of(interaction.request.client, near=interaction.request.address.redirect_uri)
+    if _HOME in flask_session:
+        return str(flask_session[_HOME])
+    clients = [*provider.clients.values()]
+    named = provider.clients.get(request.args.get("client_id", ""))
+    client = clients[0] if named is None and len(clients) == 1 else named
+    return None if client is None else home_of(client)

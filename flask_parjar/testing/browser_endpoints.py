@@ -6,6 +6,7 @@ The decisions are in ``authorization.py``. The end-session endpoint is in ``logo
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from flask import Blueprint, Response, request
 from flask import session as flask_session
@@ -18,7 +19,16 @@ from .answers import (
     refusal,
     with_query,
 )
-from .app import answer_page, error_page, page, query_parameters, resources, see_other
+from .app import (
+    INTERACTION,
+    answer_page,
+    error_page,
+    page,
+    query_parameters,
+    remember_home,
+    resources,
+    see_other,
+)
 from .authorization import (
     INTERACTION_SECONDS,
     agree,
@@ -30,11 +40,12 @@ from .authorization import (
     next_step,
     requested_acr,
 )
+from .clients import home_of
 from .documents import ACR_LEVELS, PATHS, path_prefix
 from .received_request import accept, find_return_address, must_push, receive
 from .state import AuthorizationRequest, Interaction, ProviderState, fresh_secret
 
-_ID = "/interaction/<interaction_id>"
+_ID = f"/interaction/<{INTERACTION}>"
 
 
 class BrowserEndpoints:
@@ -57,7 +68,7 @@ class BrowserEndpoints:
             routes.add_url_rule(
                 self._prefix + path, name, view, methods=methods, strict_slashes=False
             )
-        routes.register_error_handler(OAuth2Error, error_page)
+        routes.register_error_handler(OAuth2Error, partial(error_page, provider=self.provider))
         return routes
 
     def home(self) -> Response:
@@ -68,6 +79,7 @@ class BrowserEndpoints:
                 "provider": self.provider,
                 "discovery": self.provider.issuer.rstrip("/") + "/.well-known/openid-configuration",
                 "signed_in": current_person(self.provider),
+                "homes": {each: home_of(client) for each, client in self.provider.clients.items()},
             },
         )
 
@@ -123,6 +135,7 @@ class BrowserEndpoints:
 
     def _begin(self, asked: AuthorizationRequest) -> Response:
         interaction_id = fresh_secret()
+        remember_home(home_of(asked.client, near=asked.address.redirect_uri))
         self.provider.memory.interactions.put(
             interaction_id,
             Interaction(request=asked, browser=self._browser()),

@@ -228,6 +228,22 @@ class Client:
     frontchannel_logout_uri: str | None
 
 
+def home_of(client: Client, *, near: str = "") -> str:
+    """A page of the client's site, for a person who cannot go on here.
+
+    Only what is registered leads there: nothing of a request does.
+
+    :param near: the redirect URI in use, if it is known: a site may have several addresses
+    """
+    origin = _origin(near or client.redirect_uris[0])
+    pages = (uri for uri in client.post_logout_redirect_uris if _origin(uri) == origin)
+    return next(pages, f"{origin}/")
+
+
+def _origin(url: str) -> str:
+    return "{0.scheme}://{0.netloc}".format(urlsplit(url))
+
+
 def make_client(
     metadata: ClientMetadata,
     *,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from urllib.parse import parse_qsl
 
 from flask import Blueprint, Response, request
@@ -17,7 +18,7 @@ from joserfc.jws import JWSRegistry
 from .answers import InvalidRequestError, OAuth2Error, refusal, with_query
 from .app import error_page, page, query_parameters, see_other
 from .authorization import current_person, end_this_session
-from .clients import Client
+from .clients import Client, home_of
 from .documents import ID_TOKEN_ALGORITHMS, PATHS, path_prefix
 from .encryption import encrypt_for_client
 from .jws import Unproven, encode, encode_json, parse, verify
@@ -44,7 +45,7 @@ class LogoutEndpoints:
         path = self._prefix + PATHS["end_session_endpoint"]
         routes.add_url_rule(path, "end_session", self.end_session, methods=["GET", "POST"])
         routes.add_url_rule(f"{path}/<sign_out_id>", "sign_out", self.decide, methods=["POST"])
-        routes.register_error_handler(OAuth2Error, error_page)
+        routes.register_error_handler(OAuth2Error, partial(error_page, provider=self.provider))
         return routes
 
     def end_session(self) -> Response:
@@ -74,7 +75,8 @@ class LogoutEndpoints:
         if sign_out is None or sign_out.browser != flask_session.get("browser"):
             raise refusal(InvalidRequestError, "this was decided before, or in another browser")
         if request.form.get("decision") != "approve":
-            return page("signed_out.html", {"person": current_person(self.provider)})
+            values = {"person": current_person(self.provider), "home": _home(sign_out)}
+            return page("signed_out.html", values)
         ended = end_this_session(self.provider)
         notify_session(ended, provider=self.provider)
         return _signed_out(sign_out, frames=logout_frames(ended, provider=self.provider))
@@ -230,7 +232,8 @@ def _signed_out(sign_out: SignOut, *, frames: Collection[str] = ()) -> Response:
     RP-Initiated Logout section 3, OpenID Connect Front-Channel Logout section 3
     """
     if sign_out.redirect_uri is None:
-        return page("signed_out.html", {"person": None}, frames=frames)
+        away = {"person": None, "home": _home(sign_out)}
+        return page("signed_out.html", away, frames=frames)
     state = [] if sign_out.state is None else [("state", sign_out.state)]
     if not frames:
         return see_other(with_query(sign_out.redirect_uri, state))
@@ -239,6 +242,13 @@ def _signed_out(sign_out: SignOut, *, frames: Collection[str] = ()) -> Response:
     parameters = [*parse_qsl(query, keep_blank_values=True), *state]
     values = {"person": None, "action": action, "parameters": parameters}
     return page("signed_out.html", values, frames=frames)
+
+
+def _home(sign_out: SignOut) -> str | None:
+    """A page of the site that asked for the logout; None if no site did."""
+    if sign_out.redirect_uri is not None or sign_out.client is None:
+        return sign_out.redirect_uri
+    return home_of(sign_out.client)
 
 
 def _without_none(members: Mapping[str, object]) -> dict[str, object]:

@@ -311,10 +311,14 @@ class DevProvider:
             if each.certificate is not None and each.client_auth != "tls_client_auth":
                 self.trust_certificate(each.certificate.pem)
 
+    def advise_on_redirect_uri(self, advice: str) -> None:
+        """Say in the error message what to do about a redirect URI that is not registered."""
+        self._state.advice_for_redirect_uri = f" ({advice})"
+
     def serve(
         self, port: int | None = None, *, host: str | None = None, tls: ServerTLS | None = None
     ) -> None:
-        """Serve on this machine until interrupted.
+        """Serve on this machine until it is interrupted.
 
         :param port: by default that of the issuer
         :param host: a loopback address; by default that of the issuer

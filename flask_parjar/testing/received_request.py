@@ -100,7 +100,8 @@ def find_return_address(received: ReceivedRequest, *, provider: ProviderState) -
     if redirect_uri not in client.redirect_uris:
         raise refusal(
             InvalidRequestError,
-            f"redirect_uri {redirect_uri!r} is not one of {list(client.redirect_uris)}",
+            f"redirect_uri {redirect_uri!r} is not one of the registered ones"
+            f"{provider.advice_for_redirect_uri}: {', '.join(client.redirect_uris)}",
         )
     mode = given.get("response_mode", "") or "query"
     if mode not in provider.offered("response_modes_supported"):

@@ -334,6 +334,8 @@ class ProviderState:
         self.clock_skew: int = 10
         self.demands: Demands = Demands()
         self.key_cache: KeyCache = KeyCache()
+        #: What to do about a redirect URI that is not registered; for an error message.
+        self.advice_for_redirect_uri: str = ""
         #: The lifetime, in seconds, of the access tokens that are issued from now on.
         self.access_token_seconds: int = 600
         self.dpop_nonces: DPoPNonces = DPoPNonces()

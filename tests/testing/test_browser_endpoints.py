@@ -41,7 +41,6 @@ def links_to_the_site(page: TestResponse) -> bool:
     return re.search(r'href="https://site\.example[/"]', page.text) is not None
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F1")
 def test_a_login_that_is_over_leads_back_to_the_site(client: HandMadeClient) -> None:
     """The button Back, once the person has come home, shows pages that have had their day."""
     url, visitor = client.start().removeprefix(OP), Client(client.provider.app)
@@ -55,7 +54,6 @@ def test_a_login_that_is_over_leads_back_to_the_site(client: HandMadeClient) -> 
         assert links_to_the_site(page)
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F1")
 def test_a_browser_without_cookies_is_led_back_to_the_site(client: HandMadeClient) -> None:
     visitor = Client(client.provider.app, use_cookies=False)
     url = client.start().removeprefix(OP)

@@ -47,7 +47,6 @@ def test_staying(client: HandMadeClient, browser: Browser) -> None:
     assert is_signed_in(client, browser)
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F2")
 def test_a_person_who_stays_signed_in_gets_a_link_to_the_site(client: HandMadeClient) -> None:
     url = end_session(client_id=client.client_id, post_logout_redirect_uri=HOME)
     visitor, action = signed_in(client, url)
