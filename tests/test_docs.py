@@ -353,8 +353,13 @@ def test_commands_and_their_options() -> None:
         )
         assert section, name
         options = re.findall(r"^\.\. option:: (--[\w-]+)", section[1], re.MULTILINE)
-        known = [each.opts[0] for each in command.params if isinstance(each, click.Option)]
-        assert options == known
+        under = command.commands.values() if isinstance(command, click.Group) else [command]
+        known = [
+            each.opts[0] for one in under for each in one.params if isinstance(each, click.Option)
+        ]
+        assert options == list(dict.fromkeys(known))
+        if isinstance(command, click.Group):
+            assert [one for one in command.commands if f"parjar {name} {one} " not in text] == []
 
 
 def test_no_app_of_an_example_has_the_name_of_a_module_of_python() -> None:
