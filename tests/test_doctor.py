@@ -62,7 +62,9 @@ def doctor(app: Flask | Callable[[], Flask], *arguments: str, json_too: bool = T
     )
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exc_info
     assert "Traceback" not in result.output
-    findings = json.loads(result.stdout)["findings"] if json_too and result.exit_code < 2 else []
+    findings = []
+    if json_too and result.exit_code < 2:
+        findings = json.loads(result.output[result.output.index("{") :])["findings"]
     return Report(result.exit_code, findings, result.output)
 
 

@@ -32,7 +32,7 @@ def run(*arguments: str | Path) -> Result:
 def ok(*arguments: str | Path) -> str:
     result = run(*arguments)
     assert result.exit_code == 0, result.output
-    return result.stdout
+    return result.output
 
 
 def states(output: str) -> list[str]:
@@ -77,7 +77,7 @@ def test_a_file_of_keys_that_decrypt(path: Path) -> None:
 def test_a_life_of_keys(path: Path, wall_clock: WallClock) -> None:
     assert states(ok("new", path)) == ["active", "next"]
     refused = run("rotate", path)
-    assert (refused.exit_code, "wait 86" in refused.stderr) == (1, True)
+    assert (refused.exit_code, "wait 86" in refused.output) == (1, True)
     wall_clock.turn(86400)
     assert states(ok("rotate", path)) == ["active", "next", "retired"]
     assert states(ok("list", path)) == ["active", "next", "retired"]
@@ -94,7 +94,7 @@ def test_the_key_of_another_file_becomes_the_active_one(tmp_path: Path, path: Pa
     output = ok("new", path, "--from", pem)
     assert output.splitlines()[0].split()[-1] == before
     hint = run("rotate", pem)
-    assert (hint.exit_code, "--from" in hint.stderr) == (1, True)
+    assert (hint.exit_code, "--from" in hint.output) == (1, True)
 
 
 def test_the_kid_that_a_provider_gave(tmp_path: Path, path: Path) -> None:
@@ -131,7 +131,7 @@ def test_two_commands_at_once(path: Path) -> None:
     beside = path.with_name("keys.json.new")
     beside.write_text("of the other command", encoding="utf-8")
     refused = run("rotate", path, "--after", "0")
-    assert (refused.exit_code, str(beside) in refused.stderr) == (1, True)
+    assert (refused.exit_code, str(beside) in refused.output) == (1, True)
     assert path.read_text(encoding="utf-8") == text
     assert beside.read_text(encoding="utf-8") == "of the other command"
 
@@ -164,7 +164,7 @@ def test_a_file_that_is_of_no_use(path: Path, command: str, content: bytes | Non
         assert json.loads(ok("public", path)) == {"keys": []}
         return
     refused = run(command, path)
-    assert (refused.exit_code, str(path) in refused.stderr) == (1, True)
+    assert (refused.exit_code, str(path) in refused.output) == (1, True)
     assert (path.read_bytes() if path.exists() else None) == content
     assert not path.with_name("keys.json.new").exists()
 
@@ -175,7 +175,7 @@ def test_a_file_that_is_of_no_use(path: Path, command: str, content: bytes | Non
 def test_a_place_where_nothing_can_be_written(tmp_path: Path, command: tuple[str, str]) -> None:
     (tmp_path / "there.json").write_text("mine", encoding="utf-8")
     refused = run(command[0], tmp_path / command[1])
-    assert (refused.exit_code, command[1].rsplit("/")[-1] in refused.stderr) == (1, True)
+    assert (refused.exit_code, command[1].rsplit("/")[-1] in refused.output) == (1, True)
     assert (tmp_path / "there.json").read_text(encoding="utf-8") == "mine"
 
 

@@ -40,10 +40,16 @@ def run(app: Flask, *arguments: str) -> Result:
     return result
 
 
+def json_of(result: Result) -> dict[str, Any]:
+    """The JSON of an answer. Before click 8.2, what went to stderr stands before it."""
+    document: dict[str, Any] = json.loads(result.output[result.output.index("{") :])
+    return document
+
+
 def document(app: Flask, *arguments: str) -> dict[str, Any]:
     result = run(app, "--json", *arguments)
     assert result.exit_code == 0, result.output
-    metadata: dict[str, Any] = json.loads(result.stdout)
+    metadata = json_of(result)
     assert set(metadata) <= REGISTERED
     return metadata
 
@@ -147,13 +153,13 @@ def test_the_back_channel_where_a_store_can_be_told(
     assert "frontchannel_logout_uri" not in metadata
     auth0 = run(app, "--site", SITE, "--for", "auth0").output
     assert f"{SITE}/backchannel-logout" in auth0
-    keycloak = json.loads(run(app, "--site", SITE, "--for", "keycloak").stdout)
+    keycloak = json_of(run(app, "--site", SITE, "--for", "keycloak"))
     assert keycloak["attributes"]["backchannel.logout.url"] == f"{SITE}/backchannel-logout"
 
 
 def test_on_this_machine_the_keys_themselves_are_given(provider: DevProvider) -> None:
     result = run(make_site(provider), "--json")
-    metadata = json.loads(result.stdout)
+    metadata = json_of(result)
     assert metadata["redirect_uris"] == [
         "http://127.0.0.1:5000/callback",
         "http://localhost:5000/callback",
@@ -162,7 +168,7 @@ def test_on_this_machine_the_keys_themselves_are_given(provider: DevProvider) ->
     assert [sorted(jwk) for jwk in metadata["jwks"]["keys"]] == [
         ["alg", "crv", "kid", "kty", "use", "x", "y"]
     ]
-    assert "--site" in result.stderr
+    assert "--site" in result.output
 
 
 CHOICES: list[dict[str, Any]] = [
@@ -217,11 +223,11 @@ def test_a_provider_that_is_away(key: dict[str, Any], alg: str | None) -> None:
     )
     ParJar(app)
     result = run(app, "--site", SITE, "--json")
-    metadata = json.loads(result.stdout)
+    metadata = json_of(result)
     assert metadata.get("request_object_signing_alg") == alg
     assert metadata.get("token_endpoint_auth_signing_alg") == alg
     assert metadata["request_object_encryption_enc"] == "A128CBC-HS256"
-    assert "provider_unreachable" in result.stderr
+    assert "provider_unreachable" in result.output
 
 
 @pytest.mark.parametrize("words", [None, "auth0", "entra"])
@@ -300,7 +306,7 @@ def test_a_client_that_keycloak_imports(
 ) -> None:
     provider.allow_requests(config.get("PARJAR_REQUEST", "pushed+signed"))
     app = make_site(provider, **config)
-    client = json.loads(run(app, "--site", SITE, "--for", "keycloak").stdout)
+    client = json_of(run(app, "--site", SITE, "--for", "keycloak"))
     assert {name: client["attributes"].get(name) for name in attributes} == attributes
     assert client["redirectUris"] == [f"{SITE}/callback"]
     assert client["clientId"] == app.config["PARJAR_CLIENT_ID"]
@@ -308,7 +314,7 @@ def test_a_client_that_keycloak_imports(
 
 
 def test_on_this_machine_keycloak_is_given_the_keys(provider: DevProvider) -> None:
-    client = json.loads(run(make_site(provider), "--for", "keycloak").stdout)
+    client = json_of(run(make_site(provider), "--for", "keycloak"))
     keys = json.loads(client["attributes"]["jwks.string"])["keys"]
     assert [sorted(set(jwk) & {"d", "kid"}) for jwk in keys] == [["kid"]]
 

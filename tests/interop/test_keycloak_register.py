@@ -32,7 +32,7 @@ def test_the_client_that_it_writes_logs_in(
     command = ["parjar", "register", "--for", "keycloak", "--site", SITE]
     result = site.application.test_cli_runner().invoke(args=command)
     assert result.exit_code == 0, result.output
-    client = json.loads(result.stdout)
+    client = json.loads(result.output)
     assert client["attributes"]["request.object.signature.alg"] == alg
     keycloak.add_client(client)
     log_in(site, keycloak_browser)
