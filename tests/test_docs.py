@@ -7,13 +7,12 @@ fails when it finds nothing, so that a page that was renamed or reworded takes n
 from __future__ import annotations
 
 import ast
-import contextlib
 import fnmatch
 import importlib
-import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -25,6 +24,7 @@ from typing import Any
 import click
 import pytest
 from blinker import NamedSignal
+from click.testing import CliRunner
 from flask import Flask
 from joserfc.jwk import ECKey, RSAKey
 
@@ -37,6 +37,7 @@ from flask_parjar.config import KEYS, Settings, read_settings
 from flask_parjar.error_codes import CODES
 from flask_parjar.flows.session_registry import TRUSTED_FOR, TRUSTED_IN_AN_OUTAGE
 from flask_parjar.protocol.client import ClientConfig
+from flask_parjar.protocol.rotation import new_key, new_set
 from flask_parjar.protocol.tokens import RENEWAL_MARGIN
 from flask_parjar.protocol.urls import MAX_RETURN_PATH
 from flask_parjar.stores import open_store
@@ -88,6 +89,9 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("keys")
     rsa, ec = RSAKey.generate_key(2048), ECKey.generate_key("P-256")
     (folder / "key.pem").write_bytes(ec.as_pem(private=True))
+    for name, use in (("keys.json", "sig"), ("decryption-keys.json", "enc")):
+        jwks = new_set(new_key("P-256", use), kind="P-256", now=0)
+        (folder / name).write_text(json.dumps(jwks), encoding="utf-8")
     for name in ("decryption-key.pem", "new-decryption-key.pem"):
         (folder / name).write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
     for name in ("rsa-key.pem", "partners-key.pem", "assertion-key.pem", "company-ca.pem"):
@@ -692,26 +696,37 @@ def test_the_twelve_lines_are_a_site(
     assert page == "README" or json.dumps(shown) in PAGES["quickstart"]
 
 
-_ONE_LINER = re.compile(r'^ *(?:\$ )?python -c "(.*)" > ([\w.-]+)$', re.MULTILINE)
+_KEY_COMMAND = re.compile(r"^ *(?:\$ )?flask parjar (keys .*?)(?: > (\S+))?$", re.MULTILINE)
 
 
-def test_the_commands_that_make_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "page, files",
+    [
+        ("README", ["key.pem"]),
+        ("quickstart", ["key.pem"]),
+        ("providers", ["key.pem", "public.pem", "jar-key.json"]),
+        ("encryption", ["decryption-keys.json"]),
+    ],
+)
+def test_the_commands_that_make_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str, files: list[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
-    made = []
-    for page in (README, PAGES["quickstart"], PAGES["providers"]):
-        commands = _ONE_LINER.findall(page)
-        assert commands
-        for code, file in commands:
-            output = io.StringIO()
-            with contextlib.redirect_stdout(output):
-                run(code, {}, page="a command")
-            (tmp_path / file).write_text(output.getvalue())
-            made.append(file)
-    assert sorted(set(made)) == ["jar-key.json", "key.pem", "public.pem"]
-    assert "-----BEGIN PUBLIC KEY-----" in (tmp_path / "public.pem").read_text()
+    commands = _KEY_COMMAND.findall(README if page == "README" else PAGES[page])
+    for command, file in commands:
+        result = CliRunner().invoke(parjar_cli, shlex.split(command))
+        assert result.exit_code == 0, result.output
+        if file:
+            (tmp_path / file).write_text(result.output)
+    assert sorted(os.listdir(tmp_path)) == sorted(files)
     config = {"PARJAR_ISSUER": "https://id.example.com", "PARJAR_CLIENT_ID": "my-site"}
-    for file in ("key.pem", "jar-key.json"):
-        read_settings({**config, "PARJAR_SIGNING_KEY": file}, secret_key="of the tests")
+    for file in files:
+        if file == "public.pem":
+            assert "-----BEGIN PUBLIC KEY-----" in (tmp_path / file).read_text()
+        elif page != "encryption":
+            given = {**config, "PARJAR_SIGNING_KEY": file}
+            (client,) = read_settings(given, secret_key="x").providers.values()
+            assert (client.signing_keys[0].kid == "THE-KID") is (file == "jar-key.json")
 
 
 def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
