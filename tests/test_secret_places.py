@@ -86,7 +86,7 @@ class Scan:
     def see_signal(self, sender: Any, **sent: Any) -> None:
         """Look at what a signal says, and at each of our objects that is alive meanwhile."""
         self.see("signals", repr(sent))
-        for each in gc.get_objects() if self.looks_at_reprs else ():
+        for each in _new_objects() if self.looks_at_reprs else ():
             module = type(each).__module__
             if module.startswith("flask_parjar.") and "testing" not in module:
                 self.types.add(type(each).__name__)
@@ -132,6 +132,11 @@ class Scan:
         return found
 
 
+def _new_objects() -> list[Any]:
+    """What was made since the last full run of the garbage collector, and is alive."""
+    return [each for young in (0, 1) for each in gc.get_objects(generation=young)]
+
+
 def _of_a_login(seed: str) -> dict[str, str]:
     """What is derived from the seed of a login, and the seed."""
     secret = mix(seed, SECRET_KEY.encode())
@@ -175,12 +180,22 @@ def views(app: Flask, parjar: ParJar) -> None:
 
 @contextmanager
 def scanning(
-    provider: DevProvider, store: str, caplog: pytest.LogCaptureFixture, **config: Any
+    provider: DevProvider,
+    store: str,
+    *,
+    caplog: pytest.LogCaptureFixture,
+    reprs: bool = False,
+    **config: Any,
 ) -> Iterator[Scan]:
-    """A visitor of a site that uses everything, and who looks at all that it writes."""
+    """A visitor of a site that uses everything, and who looks at all that it writes.
+
+    :param reprs: whether to look at the ``repr`` of objects too, which takes longer.
+    """
+    if reprs:
+        gc.collect()
     given = {**EVERYTHING, "prepare": views, "API": provider.app, **config}
     visitor = Visitor(token_site(provider, store, **given), provider)
-    scan = Scan(visitor=visitor, provider=provider)
+    scan = Scan(visitor=visitor, provider=provider, looks_at_reprs=reprs)
     provider.app.after_request(scan.keep_answer)
     provider.dpop_nonces = True
     caplog.handler.setLevel(logging.DEBUG)
@@ -241,10 +256,10 @@ def test_no_secret_from_the_login_to_the_logout(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with (
-        scanning(provider, store, caplog, PARJAR_CLIENT_AUTH=method) as scan,
         redis_process.client() as redis,
+        scanning(provider, store, caplog=caplog, reprs=True, PARJAR_CLIENT_AUTH=method) as scan,
     ):
-        visitor, scan.looks_at_reprs = scan.visitor, True
+        visitor = scan.visitor
         back = begin(scan)
         scan.see_cookies("cookies of a login under way")
         assert visitor.get(back).status_code == 302
@@ -286,7 +301,7 @@ FAILING = [
 def test_no_secret_when_a_login_fails(
     provider: DevProvider, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with scanning(provider, "cookie", caplog, DEBUG=True) as scan:
+    with scanning(provider, "cookie", caplog=caplog, DEBUG=True) as scan:
         back = begin(scan)
         with provider.fault(fault):
             status = open_page(scan, back)
@@ -301,7 +316,7 @@ def test_no_secret_when_a_login_fails(
 def test_no_secret_when_a_renewal_or_a_logout_fails(
     provider: DevProvider, fault: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with scanning(provider, "cookie", caplog, DEBUG=True, PARJAR_HTTP_TIMEOUT=1) as scan:
+    with scanning(provider, "cookie", caplog=caplog, DEBUG=True, PARJAR_HTTP_TIMEOUT=1) as scan:
         assert scan.visitor.get(begin(scan)).status_code == 302
         age(scan.visitor, left=-1)
         with provider.fault(fault):
@@ -317,7 +332,7 @@ def test_tokens_with_their_key_are_of_no_use_without_the_secret_key(
     provider: DevProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The cookies have both, sealed in one text."""
-    with scanning(provider, "cookie", caplog) as scan:
+    with scanning(provider, "cookie", caplog=caplog) as scan:
         visitor = scan.visitor
         assert visitor.get(begin(scan)).status_code == 302
         names = {cookie.key for cookie in (visitor.client._cookies or {}).values()}
