@@ -180,8 +180,12 @@ def test_an_alias_in_metadata_by_hand(files: PairFiles) -> None:
     provider = DevProvider("https://op.example", mtls="https://mtls.op.example")
     assert read({**files.config, "PARJAR_METADATA": provider.metadata}).warnings == ()
     aliases = {"token_endpoint": "http://mtls.op.example/token"}
-    metadata = {**provider.metadata, "mtls_endpoint_aliases": aliases}
-    (fault,) = faults({**files.config, "PARJAR_METADATA": metadata})
+    config = {
+        **files.config,
+        "PARJAR_METADATA": {**provider.metadata, "mtls_endpoint_aliases": aliases},
+    }
+    assert read(config).warnings == ()  # it is not used
+    (fault,) = faults({**config, "PARJAR_BOUND_TOKENS": True})
     assert named((fault,)) == ["PARJAR_METADATA"] and "token_endpoint" in fault
 
 

@@ -12,6 +12,7 @@ from ..protocol.client import SIGNED_RESPONSE_MODES, ClientConfig
 from ..protocol.issuer import OF_MANY_TENANTS, AcceptedIssuer, find_template
 from ..protocol.keys import PublicKey, is_same_key
 from ..protocol.metadata import ProviderMetadata
+from ..protocol.mutual_tls import CERTIFICATE_AUTHS
 from ..protocol.request_level import DEFAULT_LEVEL, REQUEST_LEVELS
 from ..protocol.urls import check_endpoint
 from .values import WRITE_TEXT
@@ -158,6 +159,8 @@ def faults_of_metadata(values: Mapping[str, Any]) -> list[str]:
         )
     except ProviderUnavailable as exc:
         return [exc.detail]
+    if not (values.get("CLIENT_AUTH") in CERTIFICATE_AUTHS or values.get("BOUND_TOKENS")):
+        return list(metadata.ignored)  # the aliases are not used
     aliases = metadata.faulty_aliases.items()
     return [*metadata.ignored, *(f"mtls_endpoint_aliases: {name}: {why}" for name, why in aliases)]
 
