@@ -25,6 +25,7 @@ from joserfc.jwk import ECKey
 
 from flask_parjar import ParJar, login_required
 from flask_parjar.cli import parjar_cli
+from flask_parjar.cli.provider_checks import binding_of, method_of
 from flask_parjar.testing import DevProvider
 from tests.support.clock import WallClock
 from tests.support.site import make_site, make_site_of_two
@@ -551,6 +552,29 @@ def test_the_clock(dated: DevProvider, wall_clock: WallClock, ahead: int, severi
     assert ("ahead" if ahead > 0 else "behind") in clock["found"]
 
 
+def test_an_answer_out_of_a_cache_is_as_old_as_it_says(provider: DevProvider) -> None:
+    @provider.app.after_request
+    def add_date(response: Response) -> Response:
+        response.headers["Date"] = formatdate(time.time() - 900, usegmt=True)
+        response.headers["Age"] = "900"
+        return response
+
+    report = doctor(make_site(provider), "--site", SITE)
+    (clock,) = [each for each in report.findings if each["subject"] == "clock"]
+    assert (report.code, clock["severity"]) == (0, "good")
+
+
+def test_a_function_for_headers_that_returns_nonsense(dated: DevProvider) -> None:
+    app = make_site(dated, PARJAR_HTTP_HEADERS=lambda: {"Accept": "x"})
+    assert "Accept" in doctor(app, "--site", SITE).only("fault", "PARJAR_HTTP_HEADERS")["found"]
+
+
+def test_a_certificate_that_cannot_be_read(dated: DevProvider) -> None:
+    report = doctor(make_site(dated, PARJAR_SIGNING_KEY={**KEY, "x5c": ["MIIB"]}), "--site", SITE)
+    assert "x5c" in report.only("warning", "signing key")["write"]
+    assert report.code == 0
+
+
 def test_no_date_to_compare_the_clock_with(provider: DevProvider) -> None:
     report = doctor(make_site(provider), "--site", SITE)
     assert (report.code, report.only("warning", "clock")["about"]) == (0, "default")
@@ -639,9 +663,7 @@ def test_what_will_be_used(
     assert any(used in each for each in report.subject(subject)), report.findings
 
 
-def test_the_method_of_a_proof_that_has_no_row_is_named_by_its_class() -> None:
-    from flask_parjar.cli.provider_checks import method_of
-
+def test_what_has_no_row_is_named_by_its_class() -> None:
     class Certificate:
         def apply(self, outbound: Any, *, now: int) -> Any:
             return outbound
@@ -649,7 +671,11 @@ def test_the_method_of_a_proof_that_has_no_row_is_named_by_its_class() -> None:
         def learn(self, answer: Any) -> bool:
             return False
 
+        def __call__(self, secret: bytes) -> Any:
+            raise NotImplementedError
+
     assert method_of(Certificate()) == "Certificate"
+    assert binding_of(Certificate()) == "Certificate"
 
 
 def test_the_push_of_a_level_without_one(dated: DevProvider) -> None:

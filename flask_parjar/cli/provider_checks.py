@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
@@ -10,6 +11,7 @@ from ..config.profiles import RULES
 from ..error_codes import CODES
 from ..errors import ProviderUnavailable
 from ..protocol.agreement import Agreement, Disagreement, agree
+from ..protocol.binding import BeginBinding, begin_bearer
 from ..protocol.certificates import certificate_end
 from ..protocol.client import ClientConfig
 from ..protocol.client_auth import (
@@ -51,6 +53,9 @@ def check_provider(provider: Provider, *, now: int) -> Iterator[Finding]:
     except ProviderUnavailable as error:
         yield of_error(error, about=client.name, subject="metadata")
         return
+    except ValueError as error:  # of the function in PARJAR_HTTP_HEADERS
+        yield _finding(FAULT, client, "PARJAR_HTTP_HEADERS", str(error))
+        return
     source = "from PARJAR_METADATA" if client.metadata is not None else "fetched"
     yield _good(client, "metadata", source)
     for ignored in metadata.ignored:
@@ -61,7 +66,7 @@ def check_provider(provider: Provider, *, now: int) -> Iterator[Finding]:
         yield of_error(error, about=client.name, subject="provider's keys")
     else:
         yield _good(client, "provider's keys", f"{len(keys)} that verify, at {metadata.jwks_uri}")
-    yield from _check_clock(provider, metadata, now=now)
+    yield from _check_clock(provider, metadata)
     yield from _check_agreement(client, metadata)
     yield from _compare_profiles(client, metadata)
 
@@ -98,7 +103,11 @@ def _also(subject: str) -> str:
 def _check_certificate(
     client: ClientConfig, subject: str, certificate: str, *, now: int
 ) -> Iterator[Finding]:
-    end = certificate_end(certificate)
+    try:
+        end = certificate_end(certificate)
+    except ValueError as error:
+        yield _finding(WARNING, client, subject, str(error), "correct x5c, or leave it out")
+        return
     day = datetime.fromtimestamp(end, timezone.utc).strftime("%Y-%m-%d")
     if end <= now:
         found = f"its certificate ended on {day}"
@@ -110,13 +119,20 @@ def _check_certificate(
         yield _good(client, subject, f"its certificate ends on {day}")
 
 
-def _check_clock(provider: Provider, metadata: ProviderMetadata, *, now: int) -> Iterator[Finding]:
-    """Compare our clock with the Date header of the provider (RFC 9110 section 6.6.1)."""
+def _check_clock(provider: Provider, metadata: ProviderMetadata) -> Iterator[Finding]:
+    """Compare our clock with the Date header of the provider.
+
+    A cache between may have kept the answer for the seconds in Age.
+
+    RFC 9110 section 6.6.1, RFC 9111 section 5.1.
+    """
     client = provider.client
     headers = {} if client.http_headers is None else dict(client.http_headers())
     try:
         answer = provider.http.send(Outbound(method="GET", url=metadata.jwks_uri, headers=headers))
+        now = int(time.time())  # after the answer, which may have taken seconds
         theirs = int(parsedate_to_datetime(answer.headers.get("Date", "")).timestamp())
+        theirs += int(answer.headers.get("Age", "0"))
     except (ProviderUnavailable, ValueError, TypeError, OverflowError):
         yield _finding(WARNING, client, "clock", "the provider sends no Date to compare it with")
         return
@@ -170,15 +186,20 @@ def _facts(client: ClientConfig, agreement: Agreement) -> Iterator[tuple[str, st
     if encryption is not None:
         yield "request object", f"encrypted {encryption.alg} {encryption.enc}"
     yield "client authentication", method_of(agreement.client_auth)
-    binding = agreement.begin_binding
-    bound = f"DPoP, {binding.alg}" if isinstance(binding, BeginDPoP) else "not bound (Bearer)"
-    yield "access token", bound
+    yield "access token", binding_of(agreement.begin_binding)
     yield "ID token", _signed(agreement.id_token_algs, agreement.id_token_decryption)
     if agreement.fetch_userinfo:
         yield "userinfo", _signed(agreement.userinfo_algs, agreement.userinfo_decryption)
     yield "response mode", agreement.response_mode or "query"
     yield "iss in the response", "demanded" if agreement.iss_required else "checked if it is there"
     yield "logout", "at the provider too" if agreement.endpoints.end_session else "of the site only"
+
+
+def binding_of(begin: BeginBinding) -> str:
+    """What access tokens are bound to."""
+    if isinstance(begin, BeginDPoP):
+        return f"DPoP, {begin.alg}"
+    return "not bound (Bearer)" if begin is begin_bearer else type(begin).__name__
 
 
 def method_of(client_auth: Proof) -> str:

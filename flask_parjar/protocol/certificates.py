@@ -48,12 +48,7 @@ def check_certificates(chain: Sequence[str], public_key: Any) -> None:
     :param public_key: of the library cryptography.
     :raises ValueError: it does not, or cannot be read.
     """
-    try:
-        certificates = [
-            x509.load_der_x509_certificate(base64.b64decode(each, validate=True)) for each in chain
-        ]
-    except (ValueError, TypeError, binascii.Error) as exc:
-        raise ValueError("its certificate cannot be read") from exc
+    certificates = [_load(each) for each in chain]
     form = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if certificates[0].public_key().public_bytes(*form) != public_key.public_bytes(*form):
         raise ValueError("its first certificate is that of another key")
@@ -62,7 +57,14 @@ def check_certificates(chain: Sequence[str], public_key: Any) -> None:
 def certificate_end(certificate: str) -> int:
     """When a certificate ends, in seconds since 1970.
 
-    :param certificate: one of ``x5c``, checked before (RFC 7515 section 4.1.6).
+    :param certificate: one of ``x5c`` (RFC 7515 section 4.1.6).
+    :raises ValueError: it cannot be read.
     """
-    read = x509.load_der_x509_certificate(base64.b64decode(certificate))
-    return int(read.not_valid_after_utc.timestamp())
+    return int(_load(certificate).not_valid_after_utc.timestamp())
+
+
+def _load(certificate: str) -> x509.Certificate:
+    try:
+        return x509.load_der_x509_certificate(base64.b64decode(certificate, validate=True))
+    except (ValueError, TypeError, binascii.Error) as exc:
+        raise ValueError("its certificate cannot be read") from exc
