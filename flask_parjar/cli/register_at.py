@@ -96,7 +96,7 @@ def _words_of_auth0(metadata: Mapping[str, Any]) -> Rows:
         "client_secret_basic": "Client Secret (Basic)",
         "client_secret_post": "Client Secret (Post)",
     }
-    yield "Credentials, Authentication Method", words.get(method, method)
+    yield "Credentials, Authentication Method", str(words.get(method, method))
     if method == "private_key_jwt":
         yield "Credentials, Add New Key", "the public key as PEM: flask parjar keys public --pem"
     if metadata["require_pushed_authorization_requests"]:
@@ -136,7 +136,7 @@ def _words_of_any(metadata: Mapping[str, Any]) -> Rows:
         elif isinstance(value, dict):
             yield name, "your public keys: flask parjar jwks"
         else:
-            yield name, {True: "true", False: "false"}.get(value, value)
+            yield name, str(value).lower() if isinstance(value, bool) else str(value)
 
 
 #: Who has pages of its own, and their words. Keycloak's client is JSON: see `keycloak_client`.

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..protocol.algorithms import ASYMMETRIC_ALGORITHMS
 from ..protocol.authorization import check_params
@@ -155,8 +155,7 @@ def read_assertion_claims(value: Any) -> Callable[[], Mapping[str, Any]]:
 def read_client_assertion(value: Any) -> Callable[[], str]:
     """Read the path of a file, which is read again for each assertion, or a function."""
     if callable(value):
-        ask: Callable[[], str] = value
-        return ask
+        return cast("Callable[[], str]", value)
     path = Path(read_text(os.fspath(value) if isinstance(value, Path) else value))
     try:
         path.read_text(encoding="utf-8")
@@ -177,8 +176,7 @@ def _read_mapping_or_function(
 ) -> Callable[[], Mapping[str, Any]]:
     """Read a dict, which is checked now, or a function, whose dict is checked at each call."""
     if callable(value):
-        ask: Callable[[], Mapping[str, Any]] = value
-        return ask
+        return cast("Callable[[], Mapping[str, Any]]", value)
     written = dict(read_mapping(value))
     check(written)
     return lambda: written

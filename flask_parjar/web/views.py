@@ -232,6 +232,7 @@ def _find_login(provider: Provider, received: ResponseParameters, *, now: int) -
     enough: we signed it, and it names nothing outside of this browser's session.
     """
     client, unverified = provider.client, provider.peek(received)
+    state, transaction = None, None
     if unverified is not None:
         state = transactions.read_state(unverified.state)
         transaction = transactions.find_transaction(state, client, now=now)
