@@ -6,6 +6,7 @@ import logging
 
 import pytest
 import requests
+from werkzeug.serving import BaseWSGIServer
 
 from flask_parjar.testing import DevProvider
 from tests.support.ports import find_free_port
@@ -56,3 +57,24 @@ def test_what_is_not_served(issuer: str, port: int | None, host: str | None, rea
         provider.serve(port, host=host)
     with pytest.raises(ValueError, match=reason), provider.running(port, host=host):
         pass
+
+
+def test_serving_with_aliases_until_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server of the aliases runs too, and ends with the other one."""
+    serve_forever = BaseWSGIServer.serve_forever
+    ports = [find_free_port() for _ in "12"]
+    issuer, aliases = (f"http://127.0.0.1:{port}" for port in ports)
+    seen = []
+
+    def interrupted(server: BaseWSGIServer, poll_interval: float = 0.5) -> None:
+        if server.port == ports[1]:
+            return serve_forever(server, poll_interval)
+        seen.append(requests.get(f"{aliases}/userinfo", timeout=10).status_code)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(BaseWSGIServer, "serve_forever", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        DevProvider(issuer, mtls=aliases).serve()
+    assert seen == [401]
+    with pytest.raises(requests.ConnectionError):
+        requests.get(aliases, timeout=5)
