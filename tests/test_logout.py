@@ -591,7 +591,7 @@ def test_where_the_tokens_do_not_fit_the_replaced_ones_go_first(
 def test_a_store_that_is_busy_keeps_no_login_away(
     provider: DevProvider, caplog: pytest.LogCaptureFixture
 ) -> None:
-    visitor = Visitor(token_site(provider, "memory", PARJAR_HTTP_TIMEOUT=1), provider)
+    visitor = Visitor(token_site(provider, "memory", PARJAR_HTTP_TIMEOUT=3), provider)
     visitor.log_in()
     store = visitor.app.extensions["parjar"].store
     (key,) = store.keys("tokens:")

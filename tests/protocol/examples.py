@@ -165,6 +165,7 @@ def make_agreement(**fields: Any) -> Agreement:
         "response_algs": ("ES256", "EdDSA"),
         "response_decryption": None,
         "iss_required": False,
+        "https_redirect_uri": False,
         "claims_parameter": True,
         "acr_values": (),
         "details_types": None,
