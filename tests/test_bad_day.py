@@ -59,7 +59,7 @@ from tests.support.site import ISSUER, Visitor, make_site
 from tests.support.threads import at_once, switching_often
 
 #: Seconds that a site waits where it waits in vain: less than PARJAR_HTTP_TIMEOUT can be.
-TIMEOUT = 0.4
+TIMEOUT = 0.8
 #: What a busy machine may add to a bound before a test calls it broken.
 SLACK = 1.0
 NOW = 1_800_000_000
