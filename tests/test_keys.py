@@ -201,3 +201,6 @@ def test_the_public_keys_of_the_app(provider: DevProvider) -> None:
     result = app.test_cli_runner().invoke(args=["parjar", "jwks"])
     assert result.exit_code == 0
     assert json.loads(result.output) == app.test_client().get("/.well-known/jwks.json").json
+    with app.app_context():  # as Flask enters it for a command of the app itself
+        again = CliRunner().invoke(parjar_cli, ["jwks"])
+    assert again.output == result.output

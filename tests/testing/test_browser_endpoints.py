@@ -62,6 +62,22 @@ def test_a_browser_without_cookies_is_led_back_to_the_site(client: HandMadeClien
     assert links_to_the_site(page)
 
 
+def test_with_several_sites_and_none_named_there_is_no_way_back(client: HandMadeClient) -> None:
+    other = ClientMetadata(
+        client_id="other",
+        redirect_uris=["https://other.example/callback"],
+        jwks={"keys": []},
+    )
+    page = opened(client.provider, f"{OP}/interaction/x")
+    assert links_to_the_site(page)
+    client.provider.register(other)
+    page = opened(client.provider, f"{OP}/interaction/x")
+    assert page.status_code == 400
+    assert "href" not in page.text
+    page = opened(client.provider, f"{OP}/authorize?client_id=other")
+    assert 'href="https://other.example/"' in page.text
+
+
 def test_no_error_page_links_to_a_url_of_the_request(client: HandMadeClient) -> None:
     urls = {"redirect_uri": "https://evil.example/", "client_uri": "https://evil.example/"}
     for client_id in (client.client_id, "unknown"):

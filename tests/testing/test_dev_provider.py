@@ -13,7 +13,14 @@ from authlib.oidc.discovery import OpenIDProviderMetadata
 from flask import Flask, jsonify
 from joserfc.jwk import ECKey, OctKey, RSAKey
 
-from flask_parjar.testing import PEOPLE, ClientMetadata, DevProvider, Person, WSGIAdapter
+from flask_parjar.testing import (
+    PEOPLE,
+    ClientMetadata,
+    DevProvider,
+    KeyCache,
+    Person,
+    WSGIAdapter,
+)
 from tests.testing.conftest import Clock
 from tests.testing.hand_made_client import (
     EC,
@@ -361,6 +368,28 @@ def test_keys_that_a_client_publishes(provider: DevProvider, clock: Clock) -> No
     site.status, site.keys = 200, [{"kid": "second", "kty": "EC"}]
     assert client.push().status_code == 400
     assert client.push(client.request().replace(".", "x.", 1)).status_code == 400
+
+
+def test_a_provider_that_fetches_keys_once_in_a_while_and_never_between(
+    provider: DevProvider, clock: Clock
+) -> None:
+    assert provider.key_cache == KeyCache(seconds=60, unknown_kid_seconds=1)
+    provider.key_cache = KeyCache(seconds=3600, unknown_kid_seconds=None)
+    site = Site()
+    provider.http.mount("https://site.example/", WSGIAdapter(site.app))
+    client = HandMadeClient(
+        provider, method="none", now=clock, jwks_uri="https://site.example/jwks.json"
+    )
+    site.keys = [PUBLIC]
+    assert client.push().status_code == 201
+    new = ECKey.generate_key("P-256", {"kid": "second"})
+    client.key, site.keys = new, [PUBLIC, new.as_dict(private=False)]
+    clock.now += 3599
+    assert client.push().status_code == 400
+    assert site.fetches == 1
+    clock.now += 2
+    assert client.push().status_code == 201
+    assert site.fetches == 2
 
 
 def test_keys_of_a_client_that_cannot_be_reached(provider: DevProvider) -> None:

@@ -54,6 +54,25 @@ def test_a_person_who_stays_signed_in_gets_a_link_to_the_site(client: HandMadeCl
     assert answer.headers.get("Location", "").startswith(HOME) or f'href="{HOME}' in answer.text
 
 
+@pytest.mark.parametrize(
+    "decision, heading", [("deny", "Still signed in"), ("approve", "Signed out")]
+)
+def test_a_site_that_named_no_page_is_linked_to(
+    client: HandMadeClient, decision: str, heading: str
+) -> None:
+    visitor, action = signed_in(client, end_session(client_id=client.client_id))
+    answer = visitor.post(action, base_url=OP, data={"decision": decision})
+    assert heading in answer.text
+    assert f'href="{HOME}"' in answer.text
+
+
+def test_without_a_site_there_is_no_link(client: HandMadeClient) -> None:
+    visitor, action = signed_in(client)
+    answer = visitor.post(action, base_url=OP, data={"decision": "deny"})
+    assert "You may close this page" in answer.text
+    assert "href" not in answer.text
+
+
 def test_the_question_says_nothing_of_a_site_that_did_not_ask(client: HandMadeClient) -> None:
     visitor, _ = signed_in(client)
     page = visitor.get("/end-session", base_url=OP).text
