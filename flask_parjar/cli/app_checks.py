@@ -115,7 +115,7 @@ def check_site_of_provider(
 
     :param site: the value of the option ``--site``.
     """
-    where = site_of(app, client, site)
+    where = site_of(app, client, site=site)
     callback = client.redirect_uri or url_at(app, "parjar.callback", client.name, site=where)
     known = is_site_known(client, site)
     yield _check_callback(app, client, callback)

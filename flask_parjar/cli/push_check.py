@@ -18,7 +18,7 @@ def check_push(app: Flask, provider: Provider, *, site: str | None, now: int) ->
     """Begin a login that no one completes."""
     client, options = provider.client, LoginOptions()
     try:
-        with app.test_request_context(base_url=site_of(app, client, site)):
+        with app.test_request_context(base_url=site_of(app, client, site=site)):
             transaction = start_transaction(
                 client,
                 options,

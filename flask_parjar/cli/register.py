@@ -57,8 +57,8 @@ def _metadata(provider: Provider, site: str | None) -> dict[str, Any]:
             "The site is assumed to be on this machine: set PARJAR_REDIRECT_URI, or say --site URL",
             err=True,
         )
-    where = site_of(app, client, site)
-    return client_metadata(app, client, _agreement(provider), site=where)
+    where = site_of(app, client, site=site)
+    return client_metadata(app, client, agreement=_agreement(provider), site=where)
 
 
 def _agreement(provider: Provider) -> Agreement | None:

@@ -19,7 +19,7 @@ _SIGNS = "require_signed_request_object"  # RFC 9101 section 10.5
 
 
 def client_metadata(
-    app: Flask, client: ClientConfig, agreement: Agreement | None, *, site: str
+    app: Flask, client: ClientConfig, *, agreement: Agreement | None, site: str
 ) -> dict[str, Any]:
     """The client metadata to register.
 

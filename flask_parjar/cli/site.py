@@ -90,7 +90,7 @@ def with_both_names(site: str) -> list[str]:
     return [site, *(parts._replace(netloc=f"{name}{port}").geturl() for name in others)]
 
 
-def site_of(app: Flask, client: ClientConfig, site: str | None) -> str:
+def site_of(app: Flask, client: ClientConfig, *, site: str | None) -> str:
     """Where a site is: as the option says, or PARJAR_REDIRECT_URI, or on this machine.
 
     :param site: the value of the option ``--site``.
