@@ -27,6 +27,7 @@ from flask_parjar import ParJar, login_required
 from flask_parjar.cli import parjar_cli
 from flask_parjar.cli.provider_checks import binding_of, method_of
 from flask_parjar.testing import DevProvider
+from tests.support.certificates import DAY, PairFiles, make_pair
 from tests.support.clock import WallClock
 from tests.support.site import make_site, make_site_of_two
 from tests.test_key_headers import certificate_pem, key_and_certificate
@@ -661,6 +662,26 @@ def test_what_will_be_used(
     report = doctor(app, "--site", SITE)
     assert report.of("fault") == []
     assert any(used in each for each in report.subject(subject)), report.findings
+
+
+@pytest.mark.parametrize(
+    "ends, severity", [(90 * DAY, "good"), (20 * DAY, "warning")], ids=["good", "soon"]
+)
+def test_a_client_certificate(dated: DevProvider, tmp_path: Path, ends: int, severity: str) -> None:
+    files = PairFiles(tmp_path, make_pair("site", ends=ends))
+    app = make_site(
+        dated,
+        PARJAR_CLIENT_AUTH="self_signed_tls_client_auth",
+        PARJAR_BOUND_TOKENS=True,
+        **files.config,
+    )
+    report = doctor(app, "--site", SITE)
+    assert report.of("fault") == []
+    assert "PARJAR_CLIENT_CERT" in report.subject("client authentication")[0]
+    assert "PARJAR_CLIENT_CERT" in report.subject("access token")[0]
+    subject, end = report.subject("client certificate")
+    assert "CN=site" in subject and "ends on" in end
+    assert end in [each["found"] for each in report.of(severity)]
 
 
 def test_what_has_no_row_is_named_by_its_class() -> None:

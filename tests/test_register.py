@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from joserfc.jwk import ECKey, RSAKey
 from flask_parjar import ParJar
 from flask_parjar.testing import ClientMetadata, DevProvider
 from tests.support.after_login import store_address
+from tests.support.certificates import PairFiles, make_pair
 from tests.support.redis_process import RedisProcess
 from tests.support.site import Visitor, make_site, make_site_of_two
 
@@ -29,7 +31,8 @@ REGISTERED = set(
     token_endpoint_auth_signing_alg post_logout_redirect_uris frontchannel_logout_uri
     frontchannel_logout_session_required backchannel_logout_uri
     backchannel_logout_session_required require_signed_request_object
-    require_pushed_authorization_requests dpop_bound_access_tokens
+    require_pushed_authorization_requests dpop_bound_access_tokens tls_client_auth_subject_dn
+    tls_client_certificate_bound_access_tokens
     """.split()
 )
 
@@ -141,6 +144,21 @@ def test_the_metadata_follows_the_configuration(
     provider.allow_requests(level)
     metadata = document(make_site(provider, **config), "--site", SITE)
     assert {name: metadata.get(name) for name in expected} == expected
+
+
+def test_a_certificate_that_an_authority_issued(provider: DevProvider, tmp_path: Path) -> None:
+    """RFC 8705 sections 2.1.2 and 3.4."""
+    files = PairFiles(tmp_path, make_pair("site"))
+    app = make_site(
+        provider,
+        PARJAR_CLIENT_AUTH="tls_client_auth",
+        PARJAR_BOUND_TOKENS=True,
+        **files.config,
+    )
+    metadata = json.loads(run(app, "--site", SITE, "--json").output)
+    assert metadata["token_endpoint_auth_method"] == "tls_client_auth"
+    assert metadata["tls_client_auth_subject_dn"] == files.pair.certificate.subject.rfc4514_string()
+    assert metadata["tls_client_certificate_bound_access_tokens"] is True
 
 
 def test_the_back_channel_where_a_store_can_be_told(

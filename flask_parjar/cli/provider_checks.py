@@ -25,6 +25,7 @@ from ..protocol.dpop import BeginDPoP
 from ..protocol.jwe import Decryption
 from ..protocol.keys import BACKDATED, PublicKey
 from ..protocol.metadata import ProviderMetadata
+from ..protocol.mutual_tls import CertificateAuth, begin_certificate
 from ..protocol.outbound import Outbound, Proof
 from ..protocol.profiles import PROFILES
 from ..provider import Provider
@@ -39,6 +40,7 @@ _METHODS: tuple[tuple[type, str], ...] = (
     (SecretInHeader, "client_secret_basic"),
     (SecretInBody, "client_secret_post"),
     (PublicClient, "none"),
+    (CertificateAuth, "with the certificate of PARJAR_CLIENT_CERT"),
 )
 
 
@@ -94,6 +96,10 @@ def _check_own_keys(client: ClientConfig, *, now: int) -> Iterator[Finding]:
             yield _good(client, subject, f"{kind}, kid {key.kid}{use}")
             if chain := key.public_jwk.get("x5c"):
                 yield from _check_certificate(client, subject, chain[0], now=now)
+    if client.certificate is not None:
+        chain = client.certificate.public_jwk["x5c"]
+        yield _good(client, "client certificate", client.certificate.subject)
+        yield from _check_certificate(client, "client certificate", chain[0], now=now)
 
 
 def _also(subject: str) -> str:
@@ -199,6 +205,8 @@ def binding_of(begin: BeginBinding) -> str:
     """What access tokens are bound to."""
     if isinstance(begin, BeginDPoP):
         return f"DPoP, {begin.alg}"
+    if begin is begin_certificate:
+        return "the certificate of PARJAR_CLIENT_CERT"
     return "not bound (Bearer)" if begin is begin_bearer else type(begin).__name__
 
 

@@ -28,8 +28,9 @@ def client_metadata(
     :param site: the URL of the app.
 
     RFC 7591 section 2, OpenID Connect Dynamic Client Registration section 2, RFC 9126 section 6,
-    RFC 9101 section 10.5, RFC 9449 section 5.2, OpenID Connect RP-Initiated Logout 1.0 section
-    3.1, Back-Channel Logout 1.0 section 2.2, Front-Channel Logout 1.0 section 2.
+    RFC 9101 section 10.5, RFC 9449 section 5.2, RFC 8705 sections 2.1.2 and 3.4, OpenID Connect
+    RP-Initiated Logout 1.0 section 3.1, Back-Channel Logout 1.0 section 2.2, Front-Channel Logout
+    1.0 section 2.
     """
     metadata: dict[str, Any] = {
         "client_name": app.name,
@@ -73,6 +74,11 @@ def _client_auth(client: ClientConfig, agreement: Agreement | None) -> dict[str,
     return {
         "token_endpoint_auth_method": method,
         "token_endpoint_auth_signing_alg": alg,
+        "tls_client_auth_subject_dn": (
+            client.certificate.subject
+            if method == "tls_client_auth" and client.certificate is not None
+            else None
+        ),
     }
 
 
@@ -102,6 +108,7 @@ def _requests(client: ClientConfig, agreement: Agreement | None) -> dict[str, An
         "request_object_encryption_alg": client.request_encryption_alg,
         "request_object_encryption_enc": (enc or DEFAULT_ENC) if encrypts else None,
         "dpop_bound_access_tokens": client.dpop,
+        "tls_client_certificate_bound_access_tokens": client.bound_tokens or None,
     }
 
 

@@ -59,6 +59,11 @@ class ClientCertificate:
         """The ``kid`` of its public key: each certificate has its own, even for the same key."""
         return self.thumbprint
 
+    @property
+    def subject(self) -> str:
+        """Its subject, as ``tls_client_auth_subject_dn`` has it (RFC 8705 section 2.1.2)."""
+        return x509.load_pem_x509_certificate(self.pem.encode()).subject.rfc4514_string()
+
     def fault_at(self, now: int) -> str | None:
         """Why it is not valid at a time, or None.
 

@@ -19,7 +19,6 @@ from ..provider import Http
 from ..runtime import EXTENSION, Runtime
 from ..web.own_urls import url_at
 from .clients import ClientMetadata
-from .mutual_tls import subject_of
 from .serving import WSGIAdapter, wsgi_pool
 from .state import ProviderState
 
@@ -95,7 +94,7 @@ def _metadata(
         require_signed_request_object=config.request_level.signed,
         dpop_bound_access_tokens=config.dpop,
         tls_client_auth_subject_dn=(
-            None if config.certificate is None else subject_of(config.certificate.pem)
+            None if config.certificate is None else config.certificate.subject
         ),
         tls_client_certificate_bound_access_tokens=config.bound_tokens,
         backchannel_logout_uri=_first_url(app, "parjar.backchannel_logout", config, sites=sites),

@@ -84,11 +84,6 @@ def thumbprint_of(pem: str) -> str:
     return encode(hashlib.sha256(_der(pem)).digest())
 
 
-def subject_of(pem: str) -> str:
-    """The subject of a certificate, as ``tls_client_auth_subject_dn`` has it (RFC 4514)."""
-    return x509.load_pem_x509_certificate(pem.encode()).subject.rfc4514_string()
-
-
 def check_client_certificate(client: Client, pem: str) -> None:
     """Check that a certificate is the one that a client registered, or has its subject.
 
