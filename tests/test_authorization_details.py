@@ -191,6 +191,22 @@ def test_the_guard_asks_for_a_login_where_the_tokens_have_ended(provider: DevPro
     assert (answer.status_code, answer.json["error"]) == (401, "tokens_missing")
 
 
+def test_the_guard_asks_for_a_login_that_was_before_there_was_a_store(
+    provider: DevProvider,
+) -> None:
+    before = Visitor(details_site(provider, None), provider)
+    before.log_in("/pay")
+    signing = before.app.config["PARJAR_SIGNING_KEY"]
+    app = details_site(provider, PARJAR_SIGNING_KEY=signing)
+    visitor = Visitor(app, provider)
+    cookie = before.client.get_cookie("session")
+    assert cookie is not None
+    visitor.client.set_cookie("session", cookie.value)
+    answer = visitor.get("/payment", headers=SCRIPT)
+    assert answer.json is not None
+    assert (answer.status_code, answer.json["error"]) == (401, "login_required")
+
+
 def test_without_a_store_the_guard_is_an_error_and_a_warning(
     provider: DevProvider, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -150,16 +150,26 @@ def granted_details() -> Details:
 
     RFC 9396 section 7.
     """
-    if current_runtime().settings.store is None:
-        raise RuntimeError(_NO_STORE)
-    session = current_entry()
-    if session is None:
-        raise LoginRequired
+    session = _session_with_tokens()
     tokens = _token_store(session).load()
     if tokens is None:
         ended = TokensEnded("no tokens are kept for this session", error_code="tokens_missing")
         raise _unless_just_tried(ended, session)
     return tokens.authorization_details
+
+
+def _session_with_tokens() -> SessionEntry:
+    """The entry of the session in the store.
+
+    :raises LoginRequired: no one is logged in.
+    :raises RuntimeError: PARJAR_STORE keeps no tokens.
+    """
+    if current_runtime().settings.store is None:
+        raise RuntimeError(_NO_STORE)
+    session = current_entry()
+    if session is None:
+        raise LoginRequired
+    return session
 
 
 def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenSet:
@@ -173,11 +183,8 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
     :raises StoreUnavailable: the store does not answer.
     :raises RuntimeError: PARJAR_STORE keeps no tokens.
     """
-    runtime = _runtime_with_store()
-    identity, session = get_identity(), current_entry()
-    if session is None:
-        raise LoginRequired
-    provider = runtime.provider(identity.provider)
+    session, identity = _session_with_tokens(), get_identity()
+    provider = current_runtime().provider(identity.provider)
     try:
         tokens, renewed = live_tokens(
             provider,

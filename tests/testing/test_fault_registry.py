@@ -141,6 +141,17 @@ def test_each_fault_has_a_row_and_acts(client: HandMadeClient, alg: str) -> None
     assert without_effect == []
 
 
+@pytest.mark.parametrize("name", [name for name in FAULTS if name.startswith("jwe_response_")])
+def test_a_fault_of_encrypted_responses_leaves_other_tokens(
+    client: HandMadeClient, name: str
+) -> None:
+    ((hook, act),) = FAULTS[name].acts
+    value = correct(hook, client, "ES256", "id_token")
+    before = leaving(value)
+    act(value)
+    assert leaving(value) == before
+
+
 def test_a_fault_is_named_by_its_hook_and_says_what_it_does() -> None:
     assert not FAULTS.keys() & REFRESH_FAULTS.keys()
     for name, fault in ALL.items():
