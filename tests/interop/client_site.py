@@ -31,6 +31,8 @@ KEYS: dict[str, Key] = {"RS256": RSA, "PS256": RSA, "ES256": EC, "EdDSA": OKP, "
 SECRET = "url-safe_and-longer-than-thirty-two-bytes"
 
 SITE = "http://localhost"
+#: The same with ``PREFERRED_URL_SCHEME = "https"``.
+HTTPS_SITE = "https://localhost"
 
 #: What was sent with each signal, by the name of the signal.
 SentSignals = dict[str, list[dict[str, Any]]]
@@ -91,8 +93,9 @@ def begin(site: FlaskClient, login_url: str = "/login") -> str:
 
 def come_back(site: FlaskClient, callback: str) -> TestResponse:
     """Open the callback URL, where the provider sends the browser with the code."""
-    assert callback.startswith(SITE)
-    return site.get(callback.removeprefix(SITE), headers=FROM_ANOTHER_SITE)
+    own = f"{site.application.config['PREFERRED_URL_SCHEME']}://localhost"
+    assert callback.startswith(f"{own}/")
+    return site.get(callback.removeprefix(own), headers=FROM_ANOTHER_SITE)
 
 
 def come_back_by_form(site: FlaskClient, callback: str) -> TestResponse:

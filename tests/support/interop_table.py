@@ -62,6 +62,8 @@ FEATURES = (
     "mutual TLS, tls_client_auth",
     "mutual TLS, self_signed_tls_client_auth",
     "mutual TLS, bound tokens with private_key_jwt",
+    "FAPI 2.0, fapi2-security with DPoP",
+    "FAPI 2.0, fapi2-message-signing with DPoP",
     "logout at the provider",
     "back-channel logout",
     "front-channel logout",
