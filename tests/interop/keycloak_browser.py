@@ -5,6 +5,7 @@ from __future__ import annotations
 import hmac
 import time
 from http.cookiejar import Cookie
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -47,12 +48,15 @@ class KeycloakBrowser:
 
     ``steps`` has what the person was asked on the way, in order: ``username``, ``password``,
     ``otp``, ``consent``, ``logout``.
+
+    :param ca_bundle: what it trusts, where Keycloak is opened by https.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, ca_bundle: Path | None = None) -> None:
         self.steps: list[str] = []
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.verify = True if ca_bundle is None else str(ca_bundle)
         self._session.cookies = _LoopbackCookies()
         self._session.headers["Accept"] = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8"
 

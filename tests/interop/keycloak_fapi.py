@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
 
 from flask_parjar import ParJar
 from tests.interop.client_site import HTTPS_SITE, new_site
 from tests.interop.keycloak_client import keycloak_client, settings
 from tests.interop.keycloak_process import KeycloakProcess
+from tests.support.headers import FROM_THE_SITE, NAVIGATION
+from tests.support.pages import code_of
 
 #: The profiles as Keycloak ships them, with what PARJAR_PROFILE says of the same rules.
 PROFILES = {
@@ -44,10 +47,12 @@ def register_bound(
     *,
     alg: str = "ES256",
     save: bool = True,
+    authenticator: str = "client-jwt",
     **more: Any,
 ) -> dict[str, str]:
     """Register a client, give it the role of a policy, and save it once more.
 
+    :param authenticator: Keycloak's name of how the client authenticates.
     :param save: whether it is saved again, so that the profile is applied to its settings.
     :param more: attributes, with ``_`` for each dot; None leaves one out.
     :return: the attributes that Keycloak set by itself when the client was saved.
@@ -56,7 +61,8 @@ def register_bound(
     changes = {name.replace("_", "."): value for name, value in more.items()}
     attributes = {**client["attributes"], **changes}
     given = {name: value for name, value in attributes.items() if value is not None}
-    keycloak.add_client({**client, "attributes": given})
+    chosen = {"clientAuthenticatorType": authenticator, "attributes": given}
+    keycloak.add_client({**client, **chosen})
     (added,) = keycloak.admin("GET", "/clients", clientId=client_id)
     keycloak.admin("POST", f"/clients/{added['id']}/roles", {"name": profile})
     if save:
@@ -64,6 +70,29 @@ def register_bound(
     saved: dict[str, str] = keycloak.admin("GET", f"/clients/{added['id']}")["attributes"]
     before = added["attributes"]
     return {name: value for name, value in saved.items() if before.get(name) != value}
+
+
+def userinfo_of(issuer: str) -> str:
+    """Return the URL of the userinfo endpoint of an issuer."""
+    return f"{issuer}/protocol/openid-connect/userinfo"
+
+
+def text_of(site: FlaskClient, path: str) -> str:
+    """Open a page of the site that must be there."""
+    answer = site.get(path, headers=NAVIGATION)
+    assert answer.status_code == 200, (answer.status_code, answer.text)
+    return answer.text
+
+
+def log_out(site: FlaskClient) -> None:
+    """Log out at the site."""
+    answer = site.post("/logout", headers={**FROM_THE_SITE, "Origin": HTTPS_SITE})
+    assert answer.status_code == 302
+
+
+def refused(page: TestResponse) -> tuple[int, str | None]:
+    """Return the status and the error code of a page."""
+    return page.status_code, code_of(page)
 
 
 def bound_site(
@@ -76,9 +105,9 @@ def bound_site(
         "PARJAR_USERINFO": True,
         "PARJAR_STORE": "memory",
     }
-    config = settings(keycloak, client_id, alg=alg, method="private_key_jwt")
-    site = new_site({**config, **given, **more})
-    userinfo = keycloak.metadata()["userinfo_endpoint"]
+    config = {**settings(keycloak, client_id, alg=alg, method="private_key_jwt"), **given, **more}
+    site = new_site(config)
+    userinfo = userinfo_of(config["PARJAR_ISSUER"])
 
     @site.application.get("/headers")
     def headers() -> dict[str, str]:

@@ -24,6 +24,7 @@ from typing import Any
 import requests
 
 from tests.interop.java import cache_folder, missing_java, run_step
+from tests.interop.keycloak_tls import TlsFiles
 from tests.support.child_process import ChildProcess
 
 VERSION = "26.7.3"
@@ -37,7 +38,8 @@ REALM = "parjar"
 ADMIN = {"username": "admin", "password": "of these tests alone"}
 
 # Options of `kc.sh build`: `start --optimized` refuses to start with others.
-BUILD = ("--db=dev-file", "--health-enabled=true")
+# Client certificates are asked for on https alone, and need not be presented.
+BUILD = ("--db=dev-file", "--health-enabled=true", "--https-client-auth=request")
 # Less to compile and one thread that collects: a third of the processor time of a start falls away.
 JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -XX:-UseG1GC"
 
@@ -124,7 +126,7 @@ def running_keycloak() -> Iterator[KeycloakProcess]:
     with tempfile.TemporaryDirectory(prefix="keycloak-") as scratch:
         copy = Path(scratch) / "keycloak"
         shutil.copytree(prepared_keycloak(), copy, symlinks=True)
-        with KeycloakProcess(copy) as process:
+        with KeycloakProcess(copy, tls=TlsFiles(Path(scratch) / "tls")) as process:
             process.change_realm(enabledEventTypes=RECORDED)
             yield process
 
@@ -134,14 +136,17 @@ class KeycloakProcess(ChildProcess):
 
     :param folder: a Keycloak that was built. Its database belongs to this process alone.
     :param options: further ones of ``kc.sh start``.
+    :param tls: the certificates for an https port, beside the one for http.
     """
 
     seconds_to_end = 30
 
-    def __init__(self, folder: Path, *options: str) -> None:
+    def __init__(self, folder: Path, *options: str, tls: TlsFiles | None = None) -> None:
         # It cannot be asked to take free ports and to say which.
-        port, management = _find_quiet_port(), _find_quiet_port()
+        port, management, https = (_find_quiet_port() for _ in range(3))
         self.url = f"http://127.0.0.1:{port}"
+        self.https_issuer = f"https://127.0.0.1:{https}/realms/{REALM}"
+        self.tls = tls
         self._token = ("", 0.0)
         super().__init__(
             [
@@ -154,6 +159,7 @@ class KeycloakProcess(ChildProcess):
                 f"--http-port={port}",
                 f"--http-management-port={management}",
                 "--hostname-strict=false",
+                *([] if tls is None else tls.options(https)),
                 *options,
             ],
             env=_environment(),

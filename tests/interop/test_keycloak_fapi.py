@@ -10,12 +10,9 @@ from typing import Any
 
 import pytest
 import requests
-from flask.testing import FlaskClient
 from joserfc.jwk import import_key
-from werkzeug.test import TestResponse
 
 from tests.interop.client_site import (
-    HTTPS_SITE,
     SITE,
     account,
     begin,
@@ -26,12 +23,20 @@ from tests.interop.client_site import (
 )
 from tests.interop.keycloak_browser import KeycloakBrowser
 from tests.interop.keycloak_client import TIMEOUT
-from tests.interop.keycloak_fapi import PROFILES, bound_site, make_policies, register_bound
+from tests.interop.keycloak_fapi import (
+    PROFILES,
+    bound_site,
+    log_out,
+    make_policies,
+    refused,
+    register_bound,
+    text_of,
+    userinfo_of,
+)
 from tests.interop.keycloak_process import KeycloakProcess
-from tests.support.headers import FROM_THE_SITE, NAVIGATION, SCRIPT
+from tests.support.headers import NAVIGATION, SCRIPT
 from tests.support.interop_table import shows_at
 from tests.support.jwt import read_jwt
-from tests.support.pages import code_of
 
 pytestmark = pytest.mark.interop
 shows = shows_at("Keycloak")
@@ -64,21 +69,6 @@ def policies(keycloak: KeycloakProcess) -> None:
     make_policies(keycloak)
 
 
-def refused(page: TestResponse) -> tuple[int, str | None]:
-    return page.status_code, code_of(page)
-
-
-def text(site: FlaskClient, path: str) -> str:
-    answer = site.get(path, headers=NAVIGATION)
-    assert answer.status_code == 200, (answer.status_code, answer.text)
-    return answer.text
-
-
-def log_out(site: FlaskClient) -> None:
-    answer = site.post("/logout", headers={**FROM_THE_SITE, "Origin": HTTPS_SITE})
-    assert answer.status_code == 302
-
-
 @pytest.mark.parametrize(
     ("profile", "alg", "more"),
     [
@@ -102,8 +92,8 @@ def test_from_the_login_to_the_logout(
     with signals_of(site) as sent:
         log_in(site, keycloak_browser)
         assert account(site)["subject"] == keycloak.user_id("ada")
-        first, second = text(site, "/token"), text(site, "/renew")
-        assert text(site, "/call") == "application/jwt"
+        first, second = text_of(site, "/token"), text_of(site, "/renew")
+        assert text_of(site, "/call") == "application/jwt"
         headers = site.get("/headers", headers=SCRIPT).get_json()
         log_out(site)
 
@@ -121,7 +111,7 @@ def test_from_the_login_to_the_logout(
     assert keycloak.events(client_id, "REFRESH_TOKEN")
     # Keycloak revokes no refresh tokens here: they are not bound to the key of the proof.
     assert endpoints(sent)[-2:] == [("revocation", 400), ("revocation", 200)]
-    userinfo = keycloak.metadata()["userinfo_endpoint"]
+    userinfo = userinfo_of(keycloak.issuer)
     assert requests.get(userinfo, headers=headers, timeout=TIMEOUT).status_code == 401
 
 
@@ -193,11 +183,11 @@ def test_a_client_that_was_not_saved_under_the_policy_gets_tokens_without_dpop(
     register_bound(keycloak, "not-saved", DPOP_SIGNING, save=False)
     site = bound_site(keycloak, "not-saved", PARJAR_USERINFO=False)
     log_in(site, keycloak_browser)
-    assert "cnf" not in read_jwt(text(site, "/token"))[1]
+    assert "cnf" not in read_jwt(text_of(site, "/token"))[1]
     more = {"PARJAR_PROFILE": "fapi2-message-signing", "PARJAR_DPOP": True}
     site = bound_site(keycloak, "not-saved", **more)
     log_in(site, keycloak_browser)
-    assert "cnf" in read_jwt(text(site, "/token"))[1]
+    assert "cnf" in read_jwt(text_of(site, "/token"))[1]
 
 
 @pytest.mark.parametrize("alg", ["RS256", "EdDSA"])

@@ -64,6 +64,8 @@ FEATURES = (
     "mutual TLS, bound tokens with private_key_jwt",
     "FAPI 2.0, fapi2-security with DPoP",
     "FAPI 2.0, fapi2-message-signing with DPoP",
+    "FAPI 2.0, fapi2-security with mutual TLS",
+    "FAPI 2.0, fapi2-message-signing with mutual TLS",
     "logout at the provider",
     "back-channel logout",
     "front-channel logout",
