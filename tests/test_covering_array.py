@@ -6,16 +6,40 @@ import itertools
 
 import pytest
 
-from tests.interop.combinations import ALL, FEW, PARAMETERS, Combination
+from tests.interop.combinations import (
+    ALL,
+    FEW,
+    PARAMETERS,
+    TLS_ALL,
+    TLS_FEW,
+    TLS_PARAMETERS,
+    Combination,
+    TLSCombination,
+)
 from tests.support.covering_array import all_rows, covering_rows, pairs_in, pairs_of
 
 TWO_PARAMETERS = [*itertools.combinations(PARAMETERS, 2)]
+TWO_OF_TLS = [*itertools.combinations(TLS_PARAMETERS, 2)]
 
 
 @pytest.mark.parametrize(("one", "other"), TWO_PARAMETERS)
 def test_each_pair_of_values_is_in_a_row(one: str, other: str) -> None:
     tried = {(getattr(row, one), getattr(row, other)) for row in FEW}
     assert tried == {*itertools.product(PARAMETERS[one], PARAMETERS[other])}
+
+
+@pytest.mark.parametrize(("one", "other"), TWO_OF_TLS)
+def test_each_pair_of_values_is_in_a_row_with_tls(one: str, other: str) -> None:
+    tried = {(getattr(row, one), getattr(row, other)) for row in TLS_FEW}
+    assert tried == {*itertools.product(TLS_PARAMETERS[one], TLS_PARAMETERS[other])}
+
+
+def test_the_whole_matrix_with_tls() -> None:
+    assert len(TLS_ALL) == len({*TLS_ALL}) == len({row.client_id for row in TLS_ALL}) == 27
+    # Nine at least: there are as many pairs of two parameters.
+    assert 9 <= len(TLS_FEW) == len({*TLS_FEW}) <= 11
+    assert {*TLS_FEW} < {*TLS_ALL}
+    assert tuple(TLS_PARAMETERS) == TLSCombination._fields
 
 
 def test_there_are_few_rows_and_the_same_each_time() -> None:

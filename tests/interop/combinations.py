@@ -2,6 +2,8 @@
 
 A usual run tries few of them, in which each pair of values occurs; ``tox -e interop-matrix`` tries
 all. None is left out: oidc-provider supports every combination of these values.
+
+There are two arrays. What needs TLS is in the second one, with what comes back to the browser.
 """
 
 from __future__ import annotations
@@ -62,3 +64,48 @@ PARAMETERS = {
 }
 ALL = [Combination(*row) for row in all_rows(PARAMETERS)]
 FEW = [Combination(*row) for row in covering_rows(all_rows(PARAMETERS))]
+
+
+class TLSCombination(NamedTuple):
+    """The settings of one site and of its client, at a provider that asks for certificates.
+
+    :param binding: what the tokens are bound to.
+    :param response: how the authorization response comes (JARM, but for ``parameters``).
+    :param client_auth: how the client authenticates.
+    """
+
+    binding: str
+    response: str
+    client_auth: str
+
+    def __str__(self) -> str:
+        return " ".join(self)
+
+    @property
+    def client_id(self) -> str:
+        """The name of its client at the provider."""
+        return "/".join(self).replace(" ", "-")
+
+    @property
+    def dpop(self) -> bool:
+        """Whether its tokens are bound to a key."""
+        return self.binding == "DPoP"
+
+    @property
+    def certified(self) -> bool:
+        """Whether its tokens are bound to a certificate."""
+        return self.binding == "certificate"
+
+    @property
+    def mutual_tls(self) -> bool:
+        """Whether the client has a certificate, for whatever purpose."""
+        return self.certified or self.client_auth != "private_key_jwt"
+
+
+TLS_PARAMETERS = {
+    "binding": ("bearer", "DPoP", "certificate"),
+    "response": ("parameters", "signed", "encrypted"),
+    "client_auth": ("private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"),
+}
+TLS_ALL = [TLSCombination(*row) for row in all_rows(TLS_PARAMETERS)]
+TLS_FEW = [TLSCombination(*row) for row in covering_rows(all_rows(TLS_PARAMETERS))]

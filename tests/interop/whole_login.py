@@ -8,39 +8,29 @@ from __future__ import annotations
 
 import functools
 import json
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-import requests
 from flask.testing import FlaskClient
 
-from flask_parjar import ParJar
 from flask_parjar.protocol.request_level import REQUEST_LEVELS
 from tests.interop import oidc_client
-from tests.interop.client_site import (
-    KEYS,
-    SECRET,
-    SITE,
-    SentSignals,
-    account,
-    asks_for_a_login,
-    log_in,
-    new_site,
-    signals_of,
-)
+from tests.interop.client_site import KEYS
 from tests.interop.combinations import Combination
 from tests.interop.encrypted_site import ALGORITHMS, encryption, published_keys
-from tests.interop.provider_process import Call, ProviderProcess, StartProvider, proof_of
+from tests.interop.provider_process import ProviderProcess, StartProvider, proof_of
 from tests.interop.scripted_browser import ScriptedBrowser
-from tests.support.headers import FROM_THE_SITE, NAVIGATION
+from tests.interop.seen_login import (
+    AUTHENTICATED,
+    PUSH,
+    WITH_PROOF,
+    SeenLogin,
+    api_metadata,
+    live_through,
+    site_with_tokens,
+    verify_end,
+)
 from tests.support.jwt import read_jwt
-
-PUSH = "pushed_authorization_request"
-AUTHENTICATED = (PUSH, "token", "revocation")
-WITH_PROOF = (*AUTHENTICATED, "userinfo")
-#: An API that asks the provider about tokens (RFC 7662).
-API = {"client_id": "api", "client_secret": SECRET}
 
 
 def start(
@@ -73,8 +63,7 @@ def _features(*, nonces: bool) -> dict[str, Any]:
 
 def _registrations(combinations: list[Combination]) -> list[dict[str, Any]]:
     """Return the registration of each site, and that of the API."""
-    api = oidc_client.client_metadata("api", "ES256", "client_secret_post")
-    return [api, *map(_registration, combinations)]
+    return [api_metadata(), *map(_registration, combinations)]
 
 
 def _registration(combination: Combination) -> dict[str, Any]:
@@ -125,90 +114,19 @@ def _site(provider: ProviderProcess, combination: Combination) -> FlaskClient:
         more |= {"PARJAR_SIGNING_KEY": None, "PARJAR_SIGNING_ALG": None}
     if combination.encrypted:
         more |= encryption(combination.encryption, userinfo=True, requests=level.signed)
-    site = new_site(
-        oidc_client.settings(provider, combination.alg, combination.client_auth, **more)
-    )
-
-    @site.application.get("/renew")
-    def renew() -> str:
-        return ParJar().access_token(fresh=True)
-
-    @site.application.get("/call")
-    def call() -> str:
-        answer = ParJar().api(provider.issuer).get("me")
-        answer.raise_for_status()
-        return answer.text
-
-    return site
+    config = oidc_client.settings(provider, combination.alg, combination.client_auth, **more)
+    return site_with_tokens(config, api=provider.issuer)
 
 
-@dataclass(frozen=True, kw_only=True)
-class WholeLogin:
-    """What was seen of a login, from its beginning to the logout.
-
-    :param location: the URL that the browser was sent to.
-    :param calls: what reached the provider, in order of arrival.
-    :param signals: what the site sent.
-    :param token: what the provider says of the access token that was live before the logout.
-    """
-
-    combination: Combination
-    location: str
-    calls: list[Call]
-    signals: SentSignals
-    token: dict[str, Any]
-
-    def to(self, *endpoints: str) -> list[Call]:
-        """Return the calls to some endpoints, in order."""
-        return [call for call in self.calls if call.endpoint in endpoints]
-
-    @property
-    def answered(self) -> list[Call]:
-        """The calls of the site that the provider did not refuse."""
-        return [call for call in self.to(*WITH_PROOF) if call.error is None]
-
-    @property
-    def token_answers(self) -> list[dict[str, Any]]:
-        """What the token endpoint gave: at the login, and when the tokens were renewed."""
-        return [json.loads(call.answer) for call in self.answered if call.endpoint == "token"]
+WholeLogin = SeenLogin[Combination]
 
 
 def walk(
     provider: ProviderProcess, browser: ScriptedBrowser, combination: Combination
 ) -> WholeLogin:
     """Log in, renew the tokens, call an API, log out here and at the provider."""
-    provider.forget_calls()
     site = _site(provider, combination)
-    with signals_of(site) as signals:
-        location = log_in(site, browser)
-    shown = account(site)
-    assert (shown["subject"], shown["name"]) == ("ada", "Ada")
-    access_token = _text(site, "/renew")
-    assert _text(site, "/call")
-    token = _introspect(provider, access_token)
-    away = site.post("/logout", headers=FROM_THE_SITE).headers["Location"]
-    assert _introspect(provider, access_token) == {"active": False}
-    assert browser.sign_out(away).startswith(f"{SITE}/?state=")
-    assert asks_for_a_login(site)
-    return WholeLogin(
-        combination=combination,
-        location=location,
-        calls=provider.calls(),
-        signals=signals,
-        token=token,
-    )
-
-
-def _text(site: FlaskClient, path: str) -> str:
-    answer = site.get(path, headers=NAVIGATION)
-    assert answer.status_code == 200, (answer.status_code, answer.headers.get("Location"))
-    return answer.text
-
-
-def _introspect(provider: ProviderProcess, access_token: str) -> dict[str, Any]:
-    url, form = f"{provider.issuer}/token/introspection", {**API, "token": access_token}
-    told: dict[str, Any] = requests.post(url, data=form, timeout=10).json()
-    return told
+    return live_through(site, provider, browser, combination=combination)
 
 
 def verify(seen: WholeLogin) -> None:
@@ -217,7 +135,7 @@ def verify(seen: WholeLogin) -> None:
     _verify_client_auth(seen)
     _verify_binding(seen)
     _verify_encryption(seen)
-    _verify_end(seen)
+    verify_end(seen, alg=seen.combination.alg, client_id=seen.combination.client_id)
 
 
 def _parameters(seen: WholeLogin) -> dict[str, str]:
@@ -324,21 +242,6 @@ def _verify_encryption(seen: WholeLogin) -> None:
         assert text.count(".") == 4
         header = _header(text)
         assert (header["alg"], header["enc"]) == _registered(combination)
-
-
-def _verify_end(seen: WholeLogin) -> None:
-    """The newest tokens are revoked, and the provider gets the signed ID token as a hint."""
-    combination = seen.combination
-    first, renewed = seen.token_answers
-    (renewal,) = [call for call in seen.answered if ("grant_type", "refresh_token") in call.form]
-    assert renewal.field("refresh_token") == first["refresh_token"]
-    revoked = [call for call in seen.answered if call.endpoint == "revocation"]
-    tokens = [(call.field("token_type_hint"), call.field("token")) for call in revoked]
-    assert tokens == [(kind, renewed[kind]) for kind in ("refresh_token", "access_token")]
-    asked = dict(seen.to("end_session")[0].query)
-    header, claims = read_jwt(asked["id_token_hint"])
-    assert (header["alg"], claims["sub"]) == (combination.alg, "ada")
-    assert asked["client_id"] == combination.client_id
 
 
 def _registered(combination: Combination) -> tuple[str, str]:
