@@ -46,6 +46,20 @@ def token() -> dict[str, Any]:
     return {"token": parjar.access_token(), "process": os.getpid()}
 
 
+@app.get("/renew")
+@login_required
+def renew() -> dict[str, Any]:
+    return {"token": parjar.access_token(fresh=True)}
+
+
+@app.get("/whose")
+@login_required
+def whose() -> Any:
+    """Ask the API that belongs to the person's provider: APIS has one for each provider."""
+    answer = parjar.api(app.config["APIS"][current_user.provider]).get("whose")
+    return answer.json() if answer.status_code == 200 else (answer.text, 502)
+
+
 @provider_called.connect_via(app)
 def die(_: Flask, *, sent: dict[str, Any], status: int | None, **told: Any) -> None:
     """Die as a machine does, when the provider has renewed tokens and nothing is written yet.

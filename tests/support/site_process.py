@@ -103,9 +103,9 @@ class Visitor:
         """Press *Log out*."""
         return self._ask("POST", "/logout", FROM_THE_SITE, None)
 
-    def leave(self) -> str:
+    def leave(self, login_url: str = "/login") -> str:
         """Press *Log in*: the URL that leads to the provider."""
-        answer = self.get("/login?next=/me")
+        answer = self.get(f"{login_url}?next=/me")
         assert answer.status == 302, answer
         return answer.location
 
