@@ -6,6 +6,7 @@ before the browser leaves if the metadata shows it. ``docs/fapi`` has the list o
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from flask_parjar.config import read_settings
 from flask_parjar.config.profiles import RULES
 from flask_parjar.errors import ConfigError
 from flask_parjar.testing import DevProvider
+from tests.support.after_login import age, token_views
+from tests.support.certificates import PairFiles, make_pair
 from tests.support.jwt import read_jwt
 from tests.support.pages import code_of
-from tests.support.site import Visitor, make_site
+from tests.support.site import ISSUER, SCOPES, Visitor, make_site, query
 
 SECURITY, MESSAGE_SIGNING = "fapi2-security", "fapi2-message-signing"
 PROFILES = (SECURITY, MESSAGE_SIGNING)
@@ -121,6 +124,21 @@ def test_every_rule_has_its_row() -> None:
 
 
 @pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize(
+    "auth", ["private_key_jwt", "tls_client_auth", "self_signed_tls_client_auth"]
+)
+@pytest.mark.parametrize("bound", ["PARJAR_DPOP", "PARJAR_BOUND_TOKENS"])
+def test_each_way_to_authenticate_and_to_bind_holds_the_profile(
+    tmp_path: Path, profile: str, auth: str, bound: str
+) -> None:
+    files = PairFiles(tmp_path, make_pair())
+    config = {**files.config, "PARJAR_CLIENT_AUTH": auth, "PARJAR_DPOP": False}
+    assert faults(profile, **{**config, bound: True}) == ()
+    (fault,) = faults(profile, **config)
+    assert "(section 5.3.3.1 (1))" in fault
+
+
+@pytest.mark.parametrize("profile", PROFILES)
 @pytest.mark.parametrize("key", [P256, RSA], ids=["P-256", "RSA"])
 def test_what_holds_the_profile_is_no_fault(profile: str, key: Any) -> None:
     assert faults(profile, PARJAR_SIGNING_KEY=private(key)) == ()
@@ -157,6 +175,156 @@ def test_a_login_that_holds_the_profile(
     assert visitor.get("/me").get_json()["sub"]
     token = next(call for call in provider.calls if call.endpoint == "token")
     assert read_jwt(token.form["client_assertion"])[0]["alg"] == "ES256"
+
+
+ALIASES = "https://mtls.op.example"
+BY_CERTIFICATE: dict[str, dict[str, Any]] = {
+    "bound": {"PARJAR_BOUND_TOKENS": True},
+    "tls_client_auth": {"PARJAR_CLIENT_AUTH": "tls_client_auth", "PARJAR_BOUND_TOKENS": True},
+    "self_signed": {
+        "PARJAR_CLIENT_AUTH": "self_signed_tls_client_auth",
+        "PARJAR_BOUND_TOKENS": True,
+    },
+    "beside DPoP": {"PARJAR_CLIENT_AUTH": "tls_client_auth", "PARJAR_DPOP": True},
+}
+
+
+def certificate_site(provider: DevProvider, files: PairFiles, profile: str, way: str) -> Visitor:
+    given = {
+        "PARJAR_DPOP": False,
+        "PARJAR_STORE": "memory",
+        "PARJAR_SCOPES": f"{SCOPES} offline_access",
+        "prepare": token_views,
+    }
+    return fapi_site(provider, profile, **{**given, **files.config, **BY_CERTIFICATE[way]})
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("way", BY_CERTIFICATE)
+@pytest.mark.parametrize("aliases", [None, ALIASES])
+def test_a_login_by_certificate_holds_the_profile(
+    tmp_path: Path, profile: str, way: str, aliases: str | None
+) -> None:
+    """FAPI 2.0 Security Profile 5.3.3.1 (1), (2) and (7), with the renewal after the login."""
+    provider = DevProvider(ISSUER, mtls=aliases)
+    files = PairFiles(tmp_path, make_pair())
+    visitor = certificate_site(provider, files, profile, way)
+    assert visitor.log_in().location == "/"
+    age(visitor, left=-1)
+    assert visitor.get("/token").status_code == 200
+    called = [call for call in provider.calls if call.endpoint in BACK_CHANNEL]
+    assert [call.endpoint for call in called] == [*BACK_CHANNEL, "token"]
+    assert {call.certificate for call in called} == {files.pair.thumbprint}
+    by_key = [call.endpoint for call in called if "client_assertion" in call.form]
+    assert by_key == (["pushed_authorization_request", "token", "token"] if way == "bound" else [])
+
+
+BACK_CHANNEL = ("pushed_authorization_request", "token", "userinfo")
+
+
+@pytest.mark.parametrize(
+    "way, metadata, code",
+    [
+        (
+            "bound",
+            {"tls_client_certificate_bound_access_tokens": False},
+            "bound_tokens_unsupported",
+        ),
+        (
+            "self_signed",
+            {"token_endpoint_auth_methods_supported": ["tls_client_auth", "private_key_jwt"]},
+            "client_auth_unsupported",
+        ),
+        (
+            "tls_client_auth",
+            {"mtls_endpoint_aliases": {"token_endpoint": "http://mtls.op.example/token"}},
+            "mtls_alias_unusable",
+        ),
+    ],
+)
+def test_metadata_that_does_not_fit_the_certificate(
+    tmp_path: Path, way: str, metadata: dict[str, Any], code: str
+) -> None:
+    """FAPI 2.0 Security Profile 5.3.3.1 (1), (2) and (7)."""
+    provider = DevProvider(ISSUER)
+    files = PairFiles(tmp_path, make_pair())
+    visitor = certificate_site(provider, files, SECURITY, way)
+    provider.metadata.update(metadata)
+    assert code_of(visitor.get("/login")) == code
+    assert {call.endpoint for call in provider.calls} == {"discovery"}
+
+
+def test_a_token_that_is_bound_by_dpop_is_none_of_a_certificate(tmp_path: Path) -> None:
+    """FAPI 2.0 Security Profile 5.3.3.1 (1): bound in the way that was configured."""
+    provider = DevProvider(ISSUER)
+    files = PairFiles(tmp_path, make_pair())
+    visitor = certificate_site(provider, files, SECURITY, "bound")
+    with provider.fault("token_dpop_unasked"):
+        answer = visitor.log_in()
+    assert answer.status_code == 502
+    assert visitor.get("/me").status_code == 302
+
+
+# Signed responses.
+
+
+@pytest.mark.parametrize("way", ["DPoP", *BY_CERTIFICATE])
+def test_a_login_with_signed_responses_holds_the_profile(tmp_path: Path, way: str) -> None:
+    """FAPI 2.0 Message Signing 5.4.2 (1): ``response_mode`` is ``jwt``, in the signed request."""
+    provider = DevProvider(ISSUER)
+    files = PairFiles(tmp_path, make_pair())
+    more = {} if way == "DPoP" else {**files.config, "PARJAR_DPOP": False, **BY_CERTIFICATE[way]}
+    visitor = signed_response_site(provider, **more)
+    back = visitor.come_back(visitor.leave())
+    push = next(call for call in provider.calls if call.endpoint.startswith("pushed"))
+    assert read_jwt(push.form["request"])[1]["response_mode"] == "jwt"
+    assert list(query(back)) == ["response"]
+    assert read_jwt(query(back)["response"][0])[0]["alg"] == "ES256"
+    assert visitor.get(back).location == "/"
+    assert visitor.get("/me").get_json()["sub"]
+
+
+def signed_response_site(provider: DevProvider, **config: Any) -> Visitor:
+    provider.metadata["authorization_signing_alg_values_supported"] = ["ES256", "PS256"]
+    given = {"PARJAR_RESPONSE_MODE": "jwt", "PARJAR_ID_TOKEN_ALGS": "ES256", **config}
+    return fapi_site(provider, **given)
+
+
+@pytest.mark.parametrize(
+    "fault, code",
+    [
+        ("jarm_answer_is_plain", "response_unsigned"),
+        ("jarm_signature_foreign", "token_signature"),
+        ("jarm_iss_foreign", "token_issuer"),
+        ("jarm_aud_foreign", "token_audience"),
+        ("jarm_expired", "token_expired"),
+        ("jarm_alg_none", "token_algorithm"),
+    ],
+)
+def test_a_response_that_is_not_signed_as_it_must_be(
+    provider: DevProvider, fault: str, code: str
+) -> None:
+    """FAPI 2.0 Message Signing 5.4.2 (2): signed responses are verified."""
+    visitor = signed_response_site(provider)
+    with provider.fault(fault):
+        assert code_of(visitor.log_in()) == code
+    assert "token" not in [call.endpoint for call in provider.calls]
+
+
+def test_a_response_that_is_signed_with_rs256_is_refused(provider: DevProvider) -> None:
+    """FAPI 2.0 Security Profile 5.4.1 (1). A client that registers no algorithm gets RS256."""
+    visitor = signed_response_site(provider, PARJAR_ID_TOKEN_ALGS=None)
+    back = visitor.come_back(visitor.leave())
+    assert read_jwt(query(back)["response"][0])[0]["alg"] == "RS256"
+    assert code_of(visitor.get(back)) == "token_algorithm"
+    assert "token" not in [call.endpoint for call in provider.calls]
+
+
+def test_a_provider_that_signs_responses_with_rs256_alone(provider: DevProvider) -> None:
+    """FAPI 2.0 Security Profile 5.4.1 (1), before the browser leaves."""
+    visitor = signed_response_site(provider)
+    provider.metadata["authorization_signing_alg_values_supported"] = ["RS256"]
+    assert code_of(visitor.get("/login")) == "response_alg_unsupported"
 
 
 #: What a provider's metadata can have against the profile, and what the login ends with.
