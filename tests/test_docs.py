@@ -209,7 +209,9 @@ def test_the_example_of_a_faulty_configuration_is_real() -> None:
     assert str(caught.value).split() == shown[1].split()
 
 
-@pytest.mark.parametrize("page", ["README", "quickstart", "providers", "deployments", "tokens", "fapi"])
+@pytest.mark.parametrize(
+    "page", ["README", "quickstart", "providers", "deployments", "tokens", "fapi"]
+)
 def test_settings_in_the_environment_are_accepted(
     page: str, in_keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -572,7 +572,7 @@ def use_later(visitor: Visitor, wall_clock: WallClock) -> None:
 def test_without_the_time_of_a_later_use_that_of_the_login_counts(
     idle_visitor: Visitor, wall_clock: WallClock, case: str
 ) -> None:
-    """So nobody makes a session last by deleting the cookie."""
+    """So no one makes a session last by deleting the cookie."""
     use_later(idle_visitor, wall_clock)
     idle_visitor.client.delete_cookie(SEEN)
     if case == "of another session":  # somebody else's, at the same site

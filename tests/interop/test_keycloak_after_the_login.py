@@ -62,7 +62,7 @@ def thief(keycloak: KeycloakProcess) -> HandMade:
 def site_with_tokens(
     keycloak: KeycloakProcess, client_id: str = SITE_ID, **more: Any
 ) -> FlaskClient:
-    """A site that shows all of its tokens to whoever is logged in; ``?fresh=1`` renews them."""
+    """A site that shows all of its tokens to who is logged in; ``?fresh=1`` renews them."""
     site = site_of(keycloak, client_id, **{"PARJAR_STORE": "memory", **more})
     app: Flask = site.application
 

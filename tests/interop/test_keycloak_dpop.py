@@ -39,7 +39,7 @@ def clients(keycloak: KeycloakProcess) -> None:
 
 
 def dpop_site(keycloak: KeycloakProcess, client_id: str = BOUND, **more: Any) -> FlaskClient:
-    """A site that shows the tokens of whoever is logged in, and calls userinfo as an API."""
+    """A site that shows the tokens of who is logged in, and calls userinfo as an API."""
     given = {"PARJAR_DPOP": True, "PARJAR_USERINFO": True, "PARJAR_STORE": "memory"}
     site = site_of(keycloak, client_id, **{**given, **more})
     app: Flask = site.application

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.interop
 
 shows = shows_at("Keycloak")
 
-HOME = """<!doctype html><title>Home</title><h1>{{ current_user.name or "nobody" }}</h1>
+HOME = """<!doctype html><title>Home</title><h1>{{ current_user.name or "no one" }}</h1>
 <a href="{{ url_for("parjar.login", next="/who") }}">Log in</a>
 <form method="post" action="{{ url_for("parjar.logout") }}"><button>Log out</button></form>"""
 
@@ -115,7 +115,7 @@ def test_log_in_and_out(start_site: StartSite, open_window: OpenWindow) -> None:
     page.get_by_role("button", name="Log out").click()
     page.wait_for_url(lambda url: url.partition("?")[0] == f"{site.url}/")
     window.open("/home")
-    expect(page.get_by_role("heading")).to_have_text("nobody")
+    expect(page.get_by_role("heading")).to_have_text("no one")
     assert login["sessionId"] not in {each["id"] for each in site.keycloak.sessions("ada")}
     window.end()
 
@@ -204,7 +204,7 @@ def test_the_back_button_at_keycloak(start_site: StartSite, open_window: OpenWin
     page.get_by_role("link", name="Log in").click()
     expect(page.locator("#username")).to_be_visible()
     page.go_back()
-    expect(page.get_by_role("heading")).to_have_text("nobody")
+    expect(page.get_by_role("heading")).to_have_text("no one")
     page.get_by_role("link", name="Log in").click()
     sign_in(page)
     page.wait_for_url(f"{site.url}/who")
@@ -251,7 +251,7 @@ def test_two_tabs(start_site: StartSite, open_window: OpenWindow) -> None:
 @pytest.mark.parametrize(
     ("host", "name"),
     [
-        pytest.param("127.0.0.1", "nobody", marks=shows("front-channel logout")),
+        pytest.param("127.0.0.1", "no one", marks=shows("front-channel logout")),
         ("localhost", "Grace Hopper"),
     ],
 )
