@@ -1193,3 +1193,12 @@ def test_a_key_that_is_set_too_late_is_logged(caplog: pytest.LogCaptureFixture) 
     app.config["PARJAR_SCOPES"] = "openid groups"
     first_request(app)
     assert any("PARJAR_SCOPES" in message for message in caplog.messages)
+
+
+@pytest.mark.parametrize("tenant", ["{tenantid}", "{tid}"])
+def test_an_issuer_as_the_metadata_writes_it(tenant: str) -> None:
+    """Microsoft Entra ID has braces in its metadata, and no URL has them."""
+    issuer = f"https://login.microsoftonline.com/{tenant}/v2.0"
+    (fault,) = faults(PARJAR_ISSUER=issuer)
+    assert named((fault,)) == ["PARJAR_ISSUER"]
+    assert "organizations" in fault and "TENANTS" in fault

@@ -59,6 +59,8 @@ def faults_of_pages(app_wide: Mapping[str, Any]) -> Iterator[str]:
 def fault_of_url(key: str, values: Mapping[str, Any]) -> str | None:
     """What is wrong with a URL whose scheme PARJAR_INSECURE_HTTP decides on, or None."""
     url = values[key]
+    if key == "ISSUER" and "{" in str(url):
+        return f"write {' or '.join(OF_MANY_TENANTS)} in place of the braces, and set TENANTS"
     try:
         check_endpoint(url, allow_http=values.get("INSECURE_HTTP", False))
     except ValueError as exc:
@@ -67,8 +69,6 @@ def fault_of_url(key: str, values: Mapping[str, Any]) -> str | None:
         return None
     if "?" in url:
         return "an issuer has no query"
-    if "{" in url:
-        return f"write {' or '.join(OF_MANY_TENANTS)} in place of the braces, and set TENANTS"
     issuer = _METADATA_PATH.sub("", url)
     return None if issuer == url else f"this is the URL of its metadata; write the issuer: {issuer}"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ...protocol.issuer import PLACEHOLDER
 from ..answers import Answer, AuthorizationAnswer, IDTokenDraft
+from .documents import published
 from .table import FaultTable
 
 table: FaultTable = FaultTable()
@@ -36,10 +37,8 @@ def metadata_tenant_template_missing(answer: Answer) -> None:
 
 
 def _keys_of(answer: Answer, tenant: str) -> None:
-    keys = answer.document["keys"]
-    if isinstance(keys, list):
-        issuer = f"https://login.example/{tenant}/v2.0"
-        answer.put("keys", [{**key, "issuer": issuer} for key in keys])
+    issuer = f"https://login.example/{tenant}/v2.0"
+    answer.put("keys", [{**key, "issuer": issuer} for key in published(answer)])
 
 
 @table.at("jwks")
