@@ -14,10 +14,9 @@ def test_a_full_dict_loses_its_older_half() -> None:
     assert list(entries.values()) == [5, 6, 7, 8, 9, 10]
 
 
-def test_a_key_that_is_put_again_is_the_newest() -> None:
+def test_a_key_that_is_put_again_keeps_its_place() -> None:
     entries = {"a": 1, "b": 2}
-    put_newest(entries, "a", 3, at_most=3)
-    assert list(entries.items()) == [("b", 2), ("a", 3)]
-    put_newest(entries, "c", 4, at_most=3)
-    put_newest(entries, "d", 5, at_most=3)
-    assert list(entries) == ["a", "c", "d"]
+    put_newest(entries, "a", 3, at_most=2)
+    assert list(entries.items()) == [("a", 3), ("b", 2)]
+    put_newest(entries, "c", 4, at_most=2)
+    assert list(entries.items()) == [("b", 2), ("c", 4)]
