@@ -29,10 +29,21 @@ class ExampleProcess:
         port = port or find_free_port()
         inherited = {name: v for name, v in os.environ.items() if not name.startswith("FLASK_")}
         command = [sys.executable, "-m", "example_app", "--port", str(port), *options]
+        self._command = command
+        self._environment = {**inherited, **(environment or {}), "PYTHONUNBUFFERED": "1"}
+        self._start()
+        for _ in range(2):
+            if "Address already in use" in self.output:
+                # It chose a port that was free, and another test took it before it listened.
+                self.stop()
+                self._start()
+        self.url = self._find_url()
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
-            command,
+            self._command,
             cwd=ROOT,
-            env={**inherited, **(environment or {}), "PYTHONUNBUFFERED": "1"},
+            env=self._environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -42,7 +53,7 @@ class ExampleProcess:
         self._printed_url = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.url = self._wait_for_url()
+        self._printed_url.wait(SECONDS_TO_START)
 
     def _read(self) -> None:
         assert self._process.stdout is not None
@@ -52,8 +63,7 @@ class ExampleProcess:
                 self._printed_url.set()
         self._printed_url.set()  # it ended, with or without an address
 
-    def _wait_for_url(self) -> str:
-        self._printed_url.wait(SECONDS_TO_START)
+    def _find_url(self) -> str:
         found = re.search(r"Open +(http://\S+)", self.output)
         if found is None:
             self.stop()
