@@ -52,9 +52,9 @@ class Pools:
     """
 
     def __init__(self, ca_bundle: str | None, context: ssl.SSLContext | None = None) -> None:
-        self.adapter = BoundedAdapter(ca_bundle, context=context)
+        self.adapter: BoundedAdapter = BoundedAdapter(ca_bundle, context=context)
         # Without the limits: the answer of an API may be large and slow.
-        self.api_adapter = SharedTLSAdapter(ca_bundle, context=context)
+        self.api_adapter: SharedTLSAdapter = SharedTLSAdapter(ca_bundle, context=context)
         self.routes: dict[str, Route] = {}
 
 

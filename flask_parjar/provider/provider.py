@@ -69,7 +69,7 @@ class Provider:
         )
         self.http = http
         #: Those of this provider, and of the APIs that take its tokens.
-        self.nonces = Nonces()
+        self.nonces: Nonces = Nonces()
         headers = self.client.http_headers
         self._endpoints = Endpoints(self.name, http, on_call, headers=headers)
         self._published = Published(self._find_client, self._endpoints, clock)
