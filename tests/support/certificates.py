@@ -24,6 +24,18 @@ from flask_parjar.protocol.encoding import b64encode
 
 DAY = 86400
 
+_SIGNS_CERTIFICATES = x509.KeyUsage(
+    digital_signature=True,
+    key_cert_sign=True,
+    crl_sign=True,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    encipher_only=False,
+    decipher_only=False,
+)
+
 
 @dataclass(frozen=True)
 class Pair:
@@ -85,10 +97,19 @@ def make_pair(
         .not_valid_after(now + datetime.timedelta(seconds=ends))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
+    # Since Python 3.13 certificates are verified strictly (RFC 5280 section 4.2.1).
+    signer = private if issuer is None else issuer.key
+    identifiers = (
+        x509.SubjectKeyIdentifier.from_public_key(private.public_key()),
+        x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()),
+    )
+    for identifier in identifiers:
+        builder = builder.add_extension(identifier, critical=False)
+    if authority:
+        builder = builder.add_extension(_SIGNS_CERTIFICATES, critical=True)
     if host is not None:
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))])
         builder = builder.add_extension(names, critical=False)
-    signer = private if issuer is None else issuer.key
     algorithm = None if "25519" in type(signer).__name__ else hashes.SHA256()
     return Pair(builder.sign(signer, algorithm), private)
 
