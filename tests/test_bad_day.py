@@ -421,6 +421,21 @@ def within_the_head(*pieces: bytes, seconds: float = 0.0) -> Spoil:
 OK = b"HTTP/1.1 200 OK\r\n"
 
 
+def try_again_after(front: Front, how: Spoil) -> TestResponse:
+    """The second try for a token, a minute after a renewal whose answer was spoilt."""
+    app = site_behind(front, PARJAR_STORE="memory", PARJAR_SCOPES=TOKEN_SCOPES, prepare=token_views)
+    ada = Visitor(app, front.provider)
+    ada.log_in()
+    wait_less(app)
+    pause = set_provider_clock(app)
+    age(ada, left=-1)
+    front.spoil(T, how, times=1)
+    front.arrived.clear()
+    assert ada.get("/token", headers=SCRIPT).status_code in (502, 503)
+    pause.now += 60
+    return ada.get("/token", headers=SCRIPT)
+
+
 @pytest.mark.parametrize(
     "how",
     [
@@ -439,17 +454,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 )
 def test_after_a_success_a_refresh_token_is_not_sent_again(front: Front, how: Spoil) -> None:
     """The provider has used it, however little of the answer arrived."""
-    app = site_behind(front, PARJAR_STORE="memory", PARJAR_SCOPES=TOKEN_SCOPES, prepare=token_views)
-    ada = Visitor(app, front.provider)
-    ada.log_in()
-    wait_less(app)
-    pause = set_provider_clock(app)
-    age(ada, left=-1)
-    front.spoil(T, how, times=1)
-    front.arrived.clear()
-    assert ada.get("/token", headers=SCRIPT).status_code in (502, 503)
-    pause.now += 60
-    page = ada.get("/token", headers=SCRIPT)
+    page = try_again_after(front, how)
     assert (page.status_code, page.json["error"]) == (401, "tokens_missing")
     assert front.arrived.count(T) == 1
 
@@ -466,17 +471,7 @@ def test_after_a_success_a_refresh_token_is_not_sent_again(front: Front, how: Sp
 )
 def test_without_an_answer_a_refresh_token_is_sent_again(front: Front, how: Spoil) -> None:
     """FAPI 2.0 Security Profile 5.3.2.1 wants the second try to work, so it may."""
-    app = site_behind(front, PARJAR_STORE="memory", PARJAR_SCOPES=TOKEN_SCOPES, prepare=token_views)
-    ada = Visitor(app, front.provider)
-    ada.log_in()
-    wait_less(app)
-    pause = set_provider_clock(app)
-    age(ada, left=-1)
-    front.spoil(T, how, times=1)
-    front.arrived.clear()
-    assert ada.get("/token", headers=SCRIPT).status_code in (502, 503)
-    pause.now += 60
-    ada.get("/token", headers=SCRIPT)
+    try_again_after(front, how)
     assert front.arrived.count(T) == 2
 
 
