@@ -41,6 +41,7 @@ from flask_parjar.web.transactions import (
     find_transaction,
     get_pending_logins,
     is_expired,
+    is_login_under_way,
     put_pending_logins,
     put_transaction,
     read_state,
@@ -361,6 +362,16 @@ def test_a_transaction_is_found_until_it_is_removed(client: ClientConfig) -> Non
         assert found is not None and found.seed == transaction.seed
     remove_transaction(transaction.seed)
     assert find_transaction(state, client, now=NOW) is None
+
+
+def test_whether_a_login_is_under_way(client: ClientConfig) -> None:
+    assert not is_login_under_way(client, now=NOW)
+    put_transaction(start(client), client)
+    for age, under_way in ((0, True), (LIFETIME, True), (LIFETIME + 1, False)):
+        assert is_login_under_way(client, now=NOW + age) is under_way
+    others = [{"name": "other"}, {"issuer": "https://other.example"}]
+    for other in others:
+        assert not is_login_under_way(dataclasses.replace(client, **other), now=NOW)
 
 
 @pytest.mark.parametrize("shared", [True, False])

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import base64
 import codecs
+import functools
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, NoReturn, TypeGuard
 
 MAX_DEPTH = 32
@@ -69,13 +70,11 @@ def _finite_float(text: str) -> float:
     return number
 
 
-def _decoder(object_of: Callable[[list[tuple[str, Any]]], dict[str, Any]]) -> json.JSONDecoder:
-    return json.JSONDecoder(
-        object_pairs_hook=object_of, parse_float=_finite_float, parse_constant=_refuse_constant
-    )
-
-
-_strict, _agreeing = _decoder(_object_of_distinct_members), _decoder(_object_of_agreeing_members)
+_decoder = functools.partial(
+    json.JSONDecoder, parse_float=_finite_float, parse_constant=_refuse_constant
+)
+_strict = _decoder(object_pairs_hook=_object_of_distinct_members)
+_agreeing = _decoder(object_pairs_hook=_object_of_agreeing_members)
 
 
 def parse_json_object(text: bytes, *, may_repeat: bool = False) -> dict[str, Any]:

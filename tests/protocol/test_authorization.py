@@ -24,16 +24,25 @@ from flask_parjar.protocol.authorization import (
 from flask_parjar.protocol.binding import BEARER, Bearer, TokenBinding
 from flask_parjar.protocol.client_auth import SecretInBody
 from flask_parjar.protocol.encoding import b64decode
+from flask_parjar.protocol.jwe import (
+    Decryption,
+    Encryption,
+    RequestEncryption,
+    parse_decryption_keys,
+    parse_encryption_key,
+)
 from flask_parjar.protocol.jws import verify_token
 from flask_parjar.protocol.outbound import Parameters
 from tests.protocol.examples import (
     CLIENT_ID,
+    EC_JWK,
     ISSUER,
     JWK_FOR,
     NOW,
     key_set,
     make_agreement,
     make_transaction,
+    public,
     signing_key,
 )
 from tests.support.errors import invalid, refused
@@ -71,6 +80,29 @@ def test_parameters_of_every_request() -> None:
     request = build()
     assert request == AuthorizationRequest(client_id=CLIENT_ID, parameters=ALWAYS)
     assert request.parameters["code_challenge"] != TRANSACTION.code_verifier
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://client.example.org/cb", "ftp://client.example.org/cb", "client.example.org/cb"]
+)
+def test_a_profile_wants_a_redirect_uri_that_others_cannot_read(uri: str) -> None:
+    """FAPI 2.0 Security Profile section 5.3.2.2 (8)."""
+    transaction = make_transaction(redirect_uri=uri)
+    for required in (False, True):
+        agreement = make_agreement(https_redirect_uri=required)
+        if not required:
+            AuthorizationRequest.build(agreement, transaction, LoginOptions(), binding=BEARER)
+            continue
+        with refused(LoginError, "redirect_uri_insecure", uri):
+            AuthorizationRequest.build(agreement, transaction, LoginOptions(), binding=BEARER)
+
+
+@pytest.mark.parametrize("uri", ["https://client.example.org/cb", "http://127.0.0.1:5000/cb"])
+def test_an_https_redirect_uri_or_one_on_this_machine(uri: str) -> None:
+    agreement = make_agreement(https_redirect_uri=True)
+    transaction = make_transaction(redirect_uri=uri)
+    request = AuthorizationRequest.build(agreement, transaction, LoginOptions(), binding=BEARER)
+    assert request.parameters["redirect_uri"] == uri
 
 
 def test_no_secret_is_in_it() -> None:
@@ -520,6 +552,18 @@ def test_audience_and_lifetime_are_those_of_the_agreement() -> None:
     agreed = dataclasses.replace(signing("ES256"), audience="https://tenant.example/", lifetime=75)
     claims = RequestObject.sign(build(), agreed, now=NOW).claims
     assert (claims["aud"], claims["exp"] - claims["nbf"]) == ("https://tenant.example/", 75)
+
+
+def test_it_is_encrypted_for_the_provider() -> None:
+    signed = sign()
+    jwk = {**public(EC_JWK), "use": "enc", "kid": "enc-1"}
+    encryption = RequestEncryption(alg="ECDH-ES", enc="A256GCM")
+    encrypted = signed.encrypt(encryption, parse_encryption_key(jwk))
+    assert dataclasses.replace(encrypted, jwt=signed.jwt) == signed
+    (key,) = parse_decryption_keys({**EC_JWK, "kid": "enc-1"})
+    agreed = Encryption(alg="ECDH-ES", encs=("A256GCM",))
+    assert Decryption(encryption=agreed, keys=(key,)).decrypt(encrypted.jwt) == signed.jwt
+    assert encrypted.as_form() == {"client_id": CLIENT_ID, "request": encrypted.jwt}
 
 
 def test_nothing_forbidden_is_inside() -> None:

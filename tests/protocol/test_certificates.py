@@ -7,10 +7,16 @@ import hashlib
 
 import pytest
 
-from flask_parjar.protocol.certificates import certificate_members, split_certificates
+from flask_parjar.protocol.certificates import (
+    certificate_end,
+    certificate_members,
+    check_certificates,
+    split_certificates,
+)
 from flask_parjar.protocol.encoding import b64decode
 from flask_parjar.protocol.keys import parse_signing_keys
 from tests.protocol.examples import EC_JWK
+from tests.support.certificates import Pair, make_pair
 from tests.support.errors import invalid
 
 
@@ -48,3 +54,55 @@ def test_a_key_is_named_by_what_it_has() -> None:
     assert named.header(alg="ES256") == {"alg": "ES256", "x5t": "thumb"}
     with invalid("x5c"):
         key.with_headers(("kid", "x5c"))
+
+
+def x5c(pair: Pair) -> str:
+    return "".join(pair.pem.split("-----")[2].split())
+
+
+def test_the_first_certificate_of_a_chain_belongs_to_the_key() -> None:
+    site, other = make_pair("site"), make_pair("other")
+    check_certificates([x5c(site)], site.key.public_key())
+    check_certificates([x5c(site), x5c(other)], site.key.public_key())
+    with invalid("another key"):
+        check_certificates([x5c(other), x5c(site)], site.key.public_key())
+
+
+@pytest.mark.parametrize("broken", ["", "AAAA", "*", "é", "A", None])
+def test_a_certificate_that_cannot_be_read(broken: str) -> None:
+    site = make_pair()
+    for chain in ([broken], [x5c(site), broken]):
+        with invalid("cannot be read"):
+            check_certificates(chain, site.key.public_key())
+    with invalid("cannot be read"):
+        certificate_end(broken)
+
+
+def test_base64_with_other_characters_in_it_is_not_read() -> None:
+    """RFC 7515 section 4.1.6: no line breaks; another decoder would leave them out."""
+    with invalid("cannot be read"):
+        certificate_end("*" + x5c(make_pair()))
+
+
+def test_when_a_certificate_ends() -> None:
+    site = make_pair(ends=5000)
+    assert certificate_end(x5c(site)) == int(site.certificate.not_valid_after_utc.timestamp())
+
+
+@pytest.mark.parametrize("members", ["x5t", "x5t#S256"])
+def test_a_key_with_a_certificate_is_named_by_it(members: str) -> None:
+    site = make_pair()
+    (key,) = parse_signing_keys(site.key_pem + site.pem)
+    named = key.with_headers(("kid", members))
+    thumbprint = certificate_members({"x5c": [x5c(site)]})[members]
+    assert named.header(alg="ES256") == {"alg": "ES256", "kid": key.kid, members: thumbprint}
+    assert named.public_jwk == {**key.public_jwk, "kid": key.kid, members: thumbprint}
+    assert named.mark == key.mark
+
+
+def test_a_key_with_the_certificate_of_another_key() -> None:
+    site, other = make_pair(), make_pair()
+    (key,) = parse_signing_keys(site.key_pem + other.pem)
+    for names in (("kid",), ("x5t",)):
+        with invalid("another key"):
+            key.with_headers(names)

@@ -9,13 +9,20 @@ from urllib.parse import unquote_plus
 import pytest
 from joserfc.jws import JWSRegistry
 
+from flask_parjar.errors import ProviderUnavailable
 from flask_parjar.protocol.client_auth import (
     ASSERTION_LIFETIME,
     JWT_BEARER,
     ClientAssertion,
+    FormerKey,
+    GivenAssertion,
     PublicClient,
     SecretInBody,
     SecretInHeader,
+    check_assertion_claims,
+    mark_of_key,
+    with_claims,
+    with_key,
 )
 from flask_parjar.protocol.encoding import b64decode, parse_json_object
 from flask_parjar.protocol.jws import verify_token
@@ -29,6 +36,7 @@ from tests.protocol.examples import (
     key_set,
     signing_key,
 )
+from tests.support.errors import invalid, refused
 
 ENDPOINT = f"{ISSUER}/token"
 SECRET = "a client secret of more than 32 bytes"
@@ -184,3 +192,111 @@ def test_no_assertion_is_used_twice() -> None:
         assert len(b64decode(identifier)) == 24
         identifiers.add(identifier)
     assert len(identifiers) == 20
+
+
+# Further claims, and the key of one login.
+
+SIGNED = "eyJh.eyJp.c2ln"
+
+
+def claims_of(proof: Proof) -> dict[str, Any]:
+    return parse_json_object(b64decode(added(apply(proof))["client_assertion"].split(".")[1]))
+
+
+def test_further_claims_stand_beside_our_own() -> None:
+    """Those of a login come before those of the configuration, and replace none of ours."""
+    proof = assertion(
+        further_claims=lambda: {"a": 1, "b": 2, "c": {"d": [None]}},
+        login_claims={"b": 3, "iss": "another", "exp": 1},
+    )
+    claims = claims_of(proof)
+    assert {name: claims[name] for name in "abc"} == {"a": 1, "b": 3, "c": {"d": [None]}}
+    assert (claims["iss"], claims["exp"]) == (CLIENT_ID, NOW + 60)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [None, [], "text", {1: "a"}, {"a": 1, 2: "b"}, {"a": object()}, {"a": float("nan")}]
+    + [{name: "x"} for name in ("iss", "sub", "aud", "jti", "iat", "nbf", "exp")],
+    ids=repr,
+)
+def test_further_claims_that_cannot_be_sent(claims: Any) -> None:
+    with invalid(*(claims if isinstance(claims, dict) and "x" in claims.values() else ())):
+        check_assertion_claims(claims)
+    with invalid():
+        apply(assertion(further_claims=lambda: claims))
+
+
+def test_claims_without_an_end_are_refused() -> None:
+    endless: dict[str, Any] = {}
+    endless["a"] = endless
+    with invalid():
+        check_assertion_claims(endless)
+
+
+@pytest.mark.parametrize("claims", [{}, {"a": None}, {"roles": [{"of": "x"}], "iss2": 1.5}])
+def test_further_claims_that_can_be_sent(claims: dict[str, Any]) -> None:
+    check_assertion_claims(claims)
+
+
+@pytest.mark.parametrize("proof", PROOFS, ids=lambda proof: type(proof).__name__)
+def test_claims_of_a_login_need_an_assertion_of_ours(proof: Proof) -> None:
+    assert with_claims(proof, {}) is proof
+    if isinstance(proof, ClientAssertion):
+        assert with_claims(proof, {"a": 1}) == assertion(login_claims={"a": 1})
+    else:
+        with invalid("assertion_claims"):
+            with_claims(proof, {"a": 1})
+
+
+def test_a_login_goes_on_with_the_key_that_it_began_with() -> None:
+    current, former = signing_key("ES256"), signing_key("PS256")
+    assert current.mark and former.mark and current.mark != former.mark
+    proof = assertion(former={former.mark: FormerKey(former, "PS256")})
+    assert mark_of_key(proof) == current.mark
+    for mark in (None, current.mark):
+        assert with_key(proof, mark) is proof
+    of_former = with_key(proof, former.mark)
+    assert isinstance(of_former, ClientAssertion)
+    assert (of_former.key, of_former.alg, of_former.client_id) == (former, "PS256", CLIENT_ID)
+    assert mark_of_key(of_former) == former.mark
+    assert with_key(proof, "a mark of no key") is None
+
+
+@pytest.mark.parametrize("proof", PROOFS[:3], ids=lambda proof: type(proof).__name__)
+def test_a_client_without_assertions_has_no_key_to_go_on_with(proof: Proof) -> None:
+    assert mark_of_key(proof) is None
+    assert with_key(proof, None) is proof
+    assert with_key(proof, "a mark") is proof
+
+
+# An assertion that somebody else signs.
+
+
+@pytest.mark.parametrize("given", [SIGNED, f" {SIGNED}\n"])
+def test_an_assertion_of_somebody_else(given: str) -> None:
+    proof = GivenAssertion(client_id=CLIENT_ID, read=lambda: given)
+    made = apply(proof)
+    assert made.headers == {}
+    assert added(made) == {
+        "client_id": CLIENT_ID,
+        "client_assertion_type": JWT_BEARER,
+        "client_assertion": SIGNED,
+    }
+    assert proof.learn(Answer(status=401, headers={}, body=b"", document=None)) is False
+
+
+@pytest.mark.parametrize(
+    "given", [None, b"eyJh.eyJp.c2ln", "", "a.b", "a.b.c.d", "a.b.", "a.b.c d", "é.b.c"]
+)
+def test_what_is_no_assertion_is_not_sent(given: Any) -> None:
+    with refused(ProviderUnavailable, "client_assertion_missing", "JWT"):
+        GivenAssertion(client_id=CLIENT_ID, read=lambda: given).apply(PLAIN, now=NOW)
+
+
+def test_an_assertion_that_cannot_be_read() -> None:
+    def read() -> str:
+        raise OSError("hunter2")
+
+    with refused(ProviderUnavailable, "client_assertion_missing", "OSError"):
+        GivenAssertion(client_id=CLIENT_ID, read=read).apply(PLAIN, now=NOW)

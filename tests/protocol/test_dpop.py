@@ -187,6 +187,11 @@ def test_the_target_is_the_url_without_query_and_fragment(url: str, target: str)
 
 def test_a_push_has_a_proof_unless_it_is_switched_off() -> None:
     assert len(begin().push_proofs(nonces=Nonces())) == 1
+    nonces = Nonces()
+    nonces.put("provider https://op.example:443", "n-1")
+    (proof,) = begin().push_proofs(nonces=nonces)
+    pushed = proof.apply(Outbound.post("https://op.example/par", {}), now=NOW)
+    assert read_proof(pushed)[1]["nonce"] == "n-1"
     without = begin(at_par=False)
     assert without.push_proofs(nonces=Nonces()) == ()
     assert without.parameters() == begin().parameters()

@@ -30,6 +30,7 @@ from flask_parjar.protocol.jwe import (
 )
 from flask_parjar.protocol.key_set import KeySet
 from tests.protocol.examples import EC_JWK, OKP_JWK, P384_JWK, RSA_JWK, public, rsa_jwk
+from tests.support.errors import invalid
 from tests.support.untrusted import bounded, documents
 
 #: Made for these tests.
@@ -189,6 +190,8 @@ def test_the_text_of_the_configuration() -> None:
     both = Encryption(alg="ECDH-ES+A256KW", encs=("A256CBC-HS512", "A256GCM"))
     assert parse_encryption("ECDH-ES+A256KW A256CBC-HS512 A256GCM") == both
     assert parse_encryption(["ECDH-ES+A256KW", "A256CBC-HS512", "A256GCM"]) == both
+    assert parse_encryption("RSA-OAEP A256GCM") == Encryption(alg="RSA-OAEP", encs=("A256GCM",))
+    assert parse_encryption(["ECDH-ES", *CONTENT_ALGORITHMS]).encs == tuple(CONTENT_ALGORITHMS)
 
 
 @pytest.mark.parametrize(
@@ -209,8 +212,17 @@ def test_the_text_of_the_configuration() -> None:
     ],
 )
 def test_what_may_not_be_named(value: object) -> None:
-    with pytest.raises(ValueError, match="."):
+    with invalid():
         parse_encryption(value)
+
+
+def test_the_algorithms_to_choose_from_are_named() -> None:
+    with invalid('"ECDH-ES+A256KW A256GCM"'):
+        parse_encryption("ECDH-ES")
+    with invalid(", ".join(KEY_ALGORITHMS)):
+        parse_encryption("dir A256GCM")
+    with invalid(", ".join(CONTENT_ALGORITHMS)):
+        parse_encryption("ECDH-ES A192GCM")
 
 
 # Decryption.

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
+from flask_parjar.errors import ProviderUnavailable
 from flask_parjar.protocol.encoding import b64decode, b64encode
 from flask_parjar.protocol.keys import (
     parse_shared_secret,
+    parse_signer,
     parse_signing_keys,
 )
 from flask_parjar.protocol.profiles import OPENID_CONNECT
@@ -474,3 +476,63 @@ def test_negotiation_of_a_shared_secret() -> None:
     key = parse_shared_secret(SECRET)
     assert key.negotiate(None, None, unlisted=UNLISTED) == "HS256"
     assert key.negotiate(("HS512", "RS256"), None, unlisted=UNLISTED) == "HS512"
+
+
+# A private key that lies elsewhere.
+
+
+class Elsewhere:
+    """An object that signs, with a key that only this object has."""
+
+    def __init__(self, alg: str = "ES256", public_jwk: Any = None) -> None:
+        self.alg = alg
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        of_the_key = dict(ECKey.import_key(self._key.public_key()).as_dict(private=False))
+        self.public_jwk = of_the_key if public_jwk is None else public_jwk
+        self.answer: bytes | Exception | None = None
+
+    def sign(self, data: bytes) -> bytes:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        if self.answer is not None:
+            return self.answer
+        key = ECKey.import_key(self._key)
+        return bytes(JWSRegistry.algorithms["ES256"].sign(data, key))
+
+
+def test_a_key_of_an_object_that_signs() -> None:
+    signer = Elsewhere()
+    (key,) = parse_signer(signer)
+    assert (key.is_private, key.algorithms, key.signer) == (True, ("ES256",), signer)
+    assert key.public_jwk["x"] == signer.public_jwk["x"] and "d" not in key.public_jwk
+    header, claims, signature = key.sign({"a": 1}, alg="ES256", typ="JWT").split(".")
+    assert read(header) == {"alg": "ES256", "typ": "JWT", "kid": key.kid}
+    public = ECKey.import_key(signer.public_jwk)
+    data = f"{header}.{claims}".encode()
+    assert JWSRegistry.algorithms["ES256"].verify(data, b64decode(signature), public)
+
+
+@pytest.mark.parametrize("answer", [OSError("hunter2"), b"", bytes(64), "text"], ids=repr)
+def test_a_signature_that_is_none_is_not_used(answer: Any) -> None:
+    signer = Elsewhere()
+    (key,) = parse_signer(signer)
+    signer.answer = answer
+    with pytest.raises(ProviderUnavailable) as caught:
+        key.sign({}, alg="ES256")
+    assert caught.value.error_code == "signer_failed"
+    assert "hunter2" not in caught.value.detail
+
+
+@pytest.mark.parametrize(
+    ("alg", "public_jwk", "value"),
+    [
+        ("ES256", "text", "public_jwk"),
+        ("ES256", [], "public_jwk"),
+        ("ES256", ECKey.generate_key("P-256").as_dict(private=True), "private"),
+        ("ES384", None, "ES384"),
+        ("HS256", {"kty": "oct", "k": "AAAA"}, ""),
+    ],
+)
+def test_an_object_that_cannot_sign(alg: str, public_jwk: Any, value: str) -> None:
+    with invalid(value):
+        parse_signer(Elsewhere(alg, public_jwk))

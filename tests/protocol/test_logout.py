@@ -79,6 +79,12 @@ def test_each_logout_has_a_state_of_its_own() -> None:
     assert len(states) == 10
 
 
+def test_what_the_url_says_itself_is_not_said_twice() -> None:
+    url = str(logout_url(f"{ISSUER}/end?client_id=&logout_hint=b", ""))
+    assert url.startswith(f"{ISSUER}/end?client_id=&logout_hint=b&post_logout_redirect_uri=")
+    assert url.count("client_id=") == url.count("logout_hint=") == 1
+
+
 def test_a_provider_without_one() -> None:
     assert logout_url(None) is None
     assert logout_url(None, ID_TOKEN) is None

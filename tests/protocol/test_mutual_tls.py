@@ -87,11 +87,17 @@ def test_when_it_is_valid() -> None:
     assert "valid until" in str(certificate.fault_at(certificate.not_after + 1))
 
 
-def test_its_faults_are_written_with_their_time() -> None:
+def test_its_faults_are_written_with_their_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    if hasattr(time, "tzset"):  # not on Windows
+        monkeypatch.setenv("TZ", "UTC-5")
+        time.tzset()
     certificate = ClientCertificate(
         pem="", thumbprint="", not_before=0, not_after=DAY, public_jwk={}
     )
     assert certificate.fault_at(DAY + 1) == "it was valid until 1970-01-02 00:00 UTC"
+    if hasattr(time, "tzset"):
+        monkeypatch.undo()
+        time.tzset()
 
 
 def test_what_is_no_certificate(pair: Pair) -> None:

@@ -4,7 +4,8 @@ import dataclasses
 
 import pytest
 
-from flask_parjar.protocol.outbound import Answer, Outbound
+from flask_parjar.protocol.outbound import Answer, Outbound, check_headers
+from tests.support.errors import invalid
 
 URL = "https://op.example/token"
 
@@ -64,3 +65,58 @@ def test_nothing_secret_is_printed() -> None:
     assert "hunter2" not in repr(outbound)
     assert "hunter2" not in repr(answer)
     assert URL in repr(outbound)
+
+
+# Further headers of requests.
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"X-Fapi-Interaction-Id": "a b"},
+        {"!#$%&'*+.^_`|~09azAZ-": "!", "x": "~", "y": "a\x20z"},
+    ],
+)
+def test_headers_that_can_be_sent(headers: dict[str, str]) -> None:
+    check_headers(headers)
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        (None, ""),
+        ([("a", "b")], ""),
+        ("a: b", ""),
+        ({"": "b"}, "''"),
+        ({"a": "b", 1: "b"}, "1"),
+        ({"a b": "b"}, "a b"),
+        ({"a:": "b"}, "a:"),
+        ({"a\r\nb": "b"}, "a"),
+        ({"n" * 100: "b", "é": "c"}, "é"),
+        ({"Authorization": "b"}, "Authorization"),
+        ({"ok": "b", "dpop": "b"}, "dpop"),
+        ({"USER-AGENT": "b"}, "USER-AGENT"),
+        ({"name": 1}, "name"),
+        ({"name": ""}, "name"),
+        ({"name": " a"}, "name"),
+        ({"name": "a "}, "name"),
+        ({"name": "a\r\nb: c"}, "name"),
+        ({"name": "ü"}, "name"),
+    ],
+)
+def test_headers_that_cannot_be_sent(headers: object, named: str) -> None:
+    with invalid(named):
+        check_headers(headers)
+
+
+def test_the_value_of_a_header_is_not_shown() -> None:
+    with pytest.raises(ValueError) as caught:
+        check_headers({"name": "hunter2\n"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_long_name_is_cut() -> None:
+    with pytest.raises(ValueError) as caught:
+        check_headers({"é" * 1000: "b"})
+    assert len(str(caught.value)) < 200

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flask_parjar.errors import ParJarError, ProviderRefused, ResponseRejected
+from flask_parjar.protocol.agreement import Agreement
 from flask_parjar.protocol.response import (
     MAX_CODE_LENGTH,
     MAX_LENGTH,
@@ -239,3 +240,27 @@ def test_any_answer_is_a_code_or_an_error(values: dict[str, str], iss_promised: 
     assert response.code == values["code"] != ""
     assert values.get("iss", ISSUER) == ISSUER
     assert "error" not in values
+
+
+# The issuer that the ID token names, of a provider of several tenants.
+
+TENANTS = "https://login.example/common/v2.0"
+
+
+def of_tenants() -> Agreement:
+    return make_agreement(issuer=TENANTS, tenants=frozenset("ab"))
+
+
+@pytest.mark.parametrize(
+    "iss", [None, "https://login.example/a/v2.0", "https://login.example/{tenantid}/v2.0"]
+)
+def test_a_response_of_the_tenant_of_the_id_token(iss: str | None) -> None:
+    response = AuthorizationResponse(code=CODE, issuer=iss)
+    response.verify_issuer("https://login.example/a/v2.0", agreement=of_tenants())
+
+
+@pytest.mark.parametrize("iss", ["https://login.example/b/v2.0", TENANTS, ""])
+def test_a_response_of_another_tenant(iss: str) -> None:
+    response = AuthorizationResponse(code=CODE, issuer=iss)
+    with refused(ResponseRejected, "issuer_mismatch", repr(iss), "https://login.example/a/v2.0"):
+        response.verify_issuer("https://login.example/a/v2.0", agreement=of_tenants())
