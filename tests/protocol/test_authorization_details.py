@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from flask_parjar.protocol.authorization_details import (
 from flask_parjar.protocol.binding import BEARER
 from flask_parjar.protocol.tokens import TokenSet
 from tests.protocol.examples import NOW
-from tests.support.errors import refused
+from tests.support.errors import error_of, refused
 from tests.support.untrusted import bounded, json_values
 
 #: RFC 9396 section 2, the second example.
@@ -82,6 +83,17 @@ def test_shapes_that_are_refused(value: object) -> None:
         parse_granted(value, asked=ASKED)
 
 
+def test_how_much_may_be_granted() -> None:
+    assert len(parse_granted([PAYMENT] * MAX_DETAILS, asked=ASKED)) == MAX_DETAILS
+    overhead = len(json.dumps([{**PAYMENT, "padding": ""}]))
+    longest = {**PAYMENT, "padding": "x" * (MAX_LENGTH - overhead)}
+    assert parse_granted([longest], asked=ASKED) == (longest,)
+    longer = {**longest, "padding": f"{longest['padding']}x"}
+    for value in ([longer], [PAYMENT] * (MAX_DETAILS + 1)):
+        with refused(TokenRejected, "token_details", str(MAX_DETAILS), str(MAX_LENGTH)):
+            parse_granted(value, asked=ASKED)
+
+
 def nested(levels: int) -> Any:
     value: Any = {}
     for _ in range(levels):
@@ -101,6 +113,14 @@ def test_a_type_that_was_not_asked_for(name: str) -> None:
         parse_granted([PAYMENT, {"type": name}], asked=ASKED)
 
 
+def test_a_long_list_of_types_is_cut() -> None:
+    error = error_of(parse_granted, [{"type": "t" * 1000}], asked=ASKED)
+    assert error.detail.count("t") == error_of(
+        parse_granted, [{"type": "t" * 2000}], asked=ASKED
+    ).detail.count("t")
+    assert len(error.detail) < 220
+
+
 def test_what_is_missing() -> None:
     assert missing_types(ASKED, [ACCOUNT, PAYMENT]) == ()
     assert missing_types(ASKED, [PAYMENT, PAYMENT]) == ("account_information",)
@@ -113,7 +133,8 @@ def test_types_that_the_provider_lists() -> None:
     check_types(ASKED, None)
     check_types(ASKED, [*ASKED, "other"])
     for listed in ([], ["payment_initiation"], ["Account_Information", "payment_initiation"]):
-        with refused(LoginError, "authorization_details_unsupported", "account_information"):
+        values = ("account_information", *listed)
+        with refused(LoginError, "authorization_details_unsupported", *values):
             check_types(ASKED, listed)
 
 

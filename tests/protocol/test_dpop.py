@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import hmac
 import json
 from typing import Any
 
@@ -79,6 +81,47 @@ def test_the_key_is_derived_from_the_secret_of_the_login(alg: str) -> None:
 
 def test_each_algorithm_has_a_key_of_its_own() -> None:
     assert len({begin(alg).private for alg in DPOP_ALGORITHMS}) == len(DPOP_ALGORITHMS)
+
+
+#: The orders of the curves (SP 800-186 section 3.2.1), and the octets of a private key.
+ORDERS = {
+    "ES256": (0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551, 32),
+    "ES384": (2**384 - 0x389CB27E0BC8D220A7E5F24DB74F58851313E695333AD68D, 48),
+    "ES512": (
+        2**521 - 0x5AE79787C40D069948033FEB708F65A2FC44A36477663B851449048E16EC79BF7,
+        66,
+    ),
+}
+
+
+@pytest.mark.parametrize("alg", DPOP_ALGORITHMS)
+def test_the_key_is_derived_as_fips_186_5_says(alg: str) -> None:
+    """Appendix A.2.1: 128 bits more than the key needs, and one added to the remainder.
+
+    The tokens of a session are bound to this key, so that it must stay the same in each version.
+    """
+    blocks = [
+        hmac.new(SECRET.encode(), f"dpop {alg} ".encode() + bytes([number]), hashlib.sha512)
+        for number in (1, 2)
+    ]
+    wide = blocks[0].digest() + blocks[1].digest()
+    expected = wide[:32]
+    if alg in ORDERS:
+        order, size = ORDERS[alg]
+        number = int.from_bytes(wide[: size + 16], "big") % (order - 1) + 1
+        expected = number.to_bytes(size, "big")
+    assert begin(alg).private == expected
+
+
+@pytest.mark.parametrize("alg", ORDERS)
+def test_a_private_key_is_a_number_below_the_order(alg: str) -> None:
+    order, size = ORDERS[alg]
+    for number in (1, order - 1):
+        private = number.to_bytes(size, "big")
+        assert read_dpop(f"{alg}.{b64encode(private)}").private == private
+    for number in (0, order):
+        with invalid():
+            read_dpop(f"{alg}.{b64encode(number.to_bytes(size, 'big'))}")
 
 
 @pytest.mark.parametrize("alg", DPOP_ALGORITHMS)
@@ -209,6 +252,16 @@ def test_another_type_is_not_bound(token_type: str) -> None:
 
 
 # Nonces.
+
+
+def test_a_nonce_is_kept_for_a_server_as_what_it_was_asked_as() -> None:
+    """RFC 9449 section 9: the nonces of an API are not those of the authorization server."""
+    nonces = Nonces()
+    learn(nonces, API, answer(200, DPoP_Nonce="of-the-api"), ACCESS_TOKEN)
+    learn(nonces, TOKEN, answer(200, DPoP_Nonce="of-the-provider"))
+    assert nonces.get(place_of(API, of_api=True)) == "of-the-api"
+    assert nonces.get(place_of(TOKEN, of_api=False)) == "of-the-provider"
+    assert nonces.get(place_of(API, of_api=False)) is None
 
 
 def nonce_sent(nonces: Nonces, url: str, access_token: str | None = None) -> str | None:

@@ -26,6 +26,7 @@ from flask_parjar.protocol.jwe import (
     is_encrypted,
     parse_decryption_keys,
     parse_encryption,
+    parse_encryption_key,
     published_keys,
 )
 from flask_parjar.protocol.key_set import KeySet
@@ -459,6 +460,23 @@ def test_a_request_object_is_encrypted_for_the_key_of_the_provider() -> None:
     }
     decrypting = decryption(key_of(EC_JWK, kid="e"), alg="ECDH-ES", encs=("A128CBC-HS256",))
     assert decrypting.decrypt(token) == TEXT
+
+
+@pytest.mark.parametrize("enc", CONTENT_ALGORITHMS)
+@pytest.mark.parametrize("alg", KEY_ALGORITHMS)
+def test_a_request_object_with_every_algorithm(alg: str, enc: str) -> None:
+    jwk = RSA_JWK if alg.startswith("RSA") else EC_JWK
+    key = parse_encryption_key(public(jwk, use="enc"))
+    token = RequestEncryption(alg=alg, enc=enc).encrypt(TEXT, key)
+    assert decryption(key_of(jwk), alg=alg, encs=(enc,)).decrypt(token) == TEXT
+
+
+@pytest.mark.parametrize("alg", [1, None, ["ECDH-ES"], {}])
+def test_an_alg_of_a_published_key_that_is_no_text(alg: object) -> None:
+    key = parse_encryption_key({**public(EC_JWK), "kid": "k", "alg": alg})
+    assert (key.kid, key.alg) == ("k", None)
+    named = parse_encryption_key({**public(EC_JWK), "alg": "ECDH-ES"})
+    assert (named.kid, named.alg) == (None, "ECDH-ES")
 
 
 def test_a_key_without_a_kid_leaves_it_out() -> None:

@@ -106,6 +106,8 @@ def test_what_is_no_certificate(pair: Pair) -> None:
     for body in ("AAAA", "!!!", "A", "MIIB"):
         with invalid("cannot be read"):
             parse_chain(f"-----BEGIN CERTIFICATE-----\n{body}\n-----END CERTIFICATE-----")
+    with invalid("cannot be read"):
+        parse_chain(pair.pem.replace("\n-----END", "*\n-----END"))
 
 
 def test_what_is_no_private_key(pair: Pair) -> None:

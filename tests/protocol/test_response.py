@@ -264,3 +264,12 @@ def test_a_response_of_another_tenant(iss: str) -> None:
     response = AuthorizationResponse(code=CODE, issuer=iss)
     with refused(ResponseRejected, "issuer_mismatch", repr(iss), "https://login.example/a/v2.0"):
         response.verify_issuer("https://login.example/a/v2.0", agreement=of_tenants())
+
+
+@pytest.mark.parametrize("iss", [None, ISSUER])
+def test_the_issuer_that_a_response_names_is_kept(iss: str | None) -> None:
+    pairs = [("code", CODE), *([] if iss is None else [("iss", iss)])]
+    response = AuthorizationResponse.verify(
+        ResponseParameters.parse(pairs), transaction=make_transaction(), agreement=make_agreement()
+    )
+    assert (response.code, response.issuer) == (CODE, iss)

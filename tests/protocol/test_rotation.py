@@ -28,6 +28,7 @@ from flask_parjar.protocol.rotation import (
     rotate,
     states,
 )
+from tests.protocol.examples import EC_JWK
 
 NOW = 1_800_000_000
 
@@ -65,7 +66,7 @@ def test_the_next_key_takes_over_when_it_was_published_for_long_enough() -> None
     assert kids(second, RETIRED) == kids(first, ACTIVE)
     third = rotate(second, kind=None, after=60, now=NOW + 200)
     assert summary(third) == [(ACTIVE, 200), (NEXT, 200), (RETIRED, 200), (RETIRED, 60)]
-    assert parse_set(json.dumps(third)) == third
+    assert parse_set(json.dumps(third)) == parse_set(f"\n {json.dumps(third)}\n") == third
     signing = parse_signing_keys(third)
     assert signing[0].kid == kids(third, ACTIVE)[0]
     assert len({key.kid for key in signing}) == 4
@@ -175,7 +176,9 @@ def test_a_set_that_was_made_elsewhere(make: Any) -> None:
         parse_set(json.dumps(make()))
 
 
-@pytest.mark.parametrize("text", ["-----BEGIN PRIVATE KEY-----", "{", '{"keys": 1}', "{}"])
+@pytest.mark.parametrize(
+    "text", ["-----BEGIN PRIVATE KEY-----", "{", '{"keys": 1}', "{}", json.dumps(EC_JWK)]
+)
 def test_a_text_that_is_no_set(text: str) -> None:
     with pytest.raises(ValueError):
         parse_set(text)
