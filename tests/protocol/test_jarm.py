@@ -159,6 +159,13 @@ def test_claims_that_are_refused(claims: dict[str, Any], code: str) -> None:
         unwrap(signed(**claims))
 
 
+def test_how_far_the_clocks_are_apart_is_said() -> None:
+    with refused(TokenRejected, "token_expired", f"{SKEW} s"):
+        unwrap(signed(exp=NOW - SKEW))
+    with refused(TokenRejected, "token_from_the_future", f"{SKEW + 1} s"):
+        unwrap(signed(nbf=NOW + SKEW + 1))
+
+
 def test_claims_that_are_just_good_enough() -> None:
     assert unwrap(signed(exp=NOW - SKEW + 1, nbf=NOW + SKEW, aud=[CLIENT_ID]))["iss"] == ISSUER
 
@@ -184,7 +191,7 @@ def test_the_order_of_the_checks() -> None:
 def test_a_parameter_is_a_string(name: str, value: object) -> None:
     text = signed(**{name: value})
     for read in (lambda: peek_signed(received(text)), lambda: unwrap(text)):
-        with refused(ResponseRejected, "response_malformed"):
+        with refused(ResponseRejected, "response_malformed", name):
             read()
 
 
