@@ -21,6 +21,7 @@ extensions = [
     "error_codes_table",
     "fault_table",
     "interop_table",
+    "preset_table",
     "weakness_table",
 ]
 exclude_patterns = ["_build"]

@@ -135,6 +135,53 @@ def test_it_takes_the_request_level_of_the_site(
     assert (answer.status_code, answer.location) == (302, "/")
 
 
+def test_it_demands_what_a_preset_demands(
+    tmp_path: Path,
+    environment: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    environment["FLASK_PARJAR_REQUEST"] = "pushed"
+    client = site_of(environment, monkeypatch).test_client()
+    with dev_provider_for(tmp_path, environment, "--like", "singpass"):
+        assert client.get("/login", base_url="http://127.0.0.1:5000").status_code == 502
+    assert "dpop_refused" in caplog.text
+
+
+def test_one_of_two_providers_follows_a_preset(
+    tmp_path: Path,
+    environment: dict[str, str],
+    free_port: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    issuers = {name: f"http://127.0.0.1:{free_port()}" for name in ("work", "home")}
+    sections = {name: {"issuer": issuer, "request": "pushed"} for name, issuer in issuers.items()}
+    environment["FLASK_PARJAR_ISSUER"] = issuers["work"]
+    environment["FLASK_PARJAR_PROVIDERS"] = json.dumps(sections)
+    client = site_of(environment, monkeypatch).test_client()
+    with dev_provider_for(tmp_path, environment, "--like", "home=singpass"):
+        assert is_served(issuers["home"])
+        logins = {
+            name: client.get(f"/login/{name}", base_url="http://127.0.0.1:5000").status_code
+            for name in issuers
+        }
+    assert logins == {"work": 302, "home": 502}
+
+
+@pytest.mark.parametrize(
+    "like, named", [("singpas", ["singpass"]), ("singpass", ["work=singpass"]), ("x=singpass", [])]
+)
+def test_a_preset_for_no_provider(like: str, named: list[str]) -> None:
+    sections = {
+        name: {"issuer": f"http://127.0.0.1:{port}", "client_id": name}
+        for name, port in (("work", 1), ("home", 2))
+    }
+    app = make_site(DevProvider(), connect=False, PARJAR_ISSUER=None, PARJAR_PROVIDERS=sections)
+    result = app.test_cli_runner().invoke(args=["parjar", "dev-provider", "--like", like])
+    assert result.exit_code == 2
+    assert [name for name in [like, *named] if name not in result.output] == []
+
+
 def test_it_serves_the_tenants_of_the_site(
     tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -572,7 +572,7 @@ def test_no_example_is_forgotten() -> None:
     with_python = {page for page, text in PAGES.items() if ".. code-block:: python" in text}
     assert with_python == {
         *EXAMPLES,
-        *("encryption", "signed-responses", "signers", "quickstart", "testing"),
+        *("encryption", "signed-responses", "signers", "quickstart", "testing", "presets"),
     }
 
 
@@ -743,6 +743,18 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
         "test_tenants.py",
         "test_after_the_login.py",
     ]
+    check_tests_of_a_page(tmp_path, files)
+
+
+def test_the_tests_of_the_page_on_presets_pass(tmp_path: Path) -> None:
+    files = {block.caption: block.text for block in blocks("presets", "python")}
+    assert list(files) == ["test_like_our_provider.py", "test_our_own_preset.py"]
+    shop = next(each.text for each in blocks("testing", "python") if each.caption == "shop.py")
+    check_tests_of_a_page(tmp_path, {"shop.py": shop, **files})
+
+
+def check_tests_of_a_page(tmp_path: Path, files: Mapping[str, str]) -> None:
+    """Run the files of a page in a folder of their own: each test in them passes."""
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")

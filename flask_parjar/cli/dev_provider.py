@@ -26,8 +26,15 @@ _FIRST_ISSUER = "http://127.0.0.1:9000"
     help="Where this app will run: its callback is registered there.  [default: where flask run "
     "serves it]",
 )
+@click.option(
+    "--like",
+    metavar="PRESET",
+    multiple=True,
+    help="Demand what this provider demands, such as singpass. If the app has several providers on "
+    "this machine, write NAME=PRESET.",
+)
 @with_app
-def dev_provider(site: str | None) -> None:
+def dev_provider(site: str | None, like: tuple[str, ...]) -> None:
     """Run an OpenID provider on this machine, for development only.
 
     It listens where PARJAR_ISSUER says, such as http://127.0.0.1:9000, knows this app as a client
@@ -35,9 +42,12 @@ def dev_provider(site: str | None) -> None:
     this machine, all of them are run.
     """
     issuers = _issuers_on_this_machine()
+    presets = _presets(like, issuers)
     sites = with_both_names(site or site_on_this_machine())
     app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]
-    *others, last = [_provider(issuer, app, sites) for issuer in issuers]
+    *others, last = [
+        _provider(issuer, app, sites, preset=presets.get(issuer)) for issuer in issuers
+    ]
     click.echo(f" * The site is expected at {' or '.join(sites)}")
     with ExitStack() as running:
         for other in others:
@@ -45,14 +55,38 @@ def dev_provider(site: str | None) -> None:
         last.serve()
 
 
-def _provider(issuer: str, app: Flask, sites: list[str]) -> DevProvider:
+def _presets(like: tuple[str, ...], issuers: list[str]) -> dict[str, str]:
+    """The presets of the option ``--like``, by the issuer of the provider that follows each.
+
+    :raises click.BadParameter: there is no such preset or provider, or it is not clear which.
+    """
+    from ..testing import PRESETS  # imported only when the command runs
+
+    named = {name: each.issuer for name, each in current_runtime().providers.items()}
+    presets: dict[str, str] = {}
+    for value in like:
+        name, _, preset = value.rpartition("=")
+        if preset not in PRESETS:
+            known = ", ".join(PRESETS)
+            raise click.BadParameter(f"{preset!r} is no preset; write one of {known}")
+        issuer = named.get(name) if name or len(issuers) > 1 else issuers[0]
+        if issuer not in issuers:
+            ours = ", ".join(f"{name}={preset}" for name in named if named[name] in issuers)
+            raise click.BadParameter(f"it is {value}; say which provider: {ours}")
+        presets[issuer] = preset
+        click.echo(f" * {issuer} demands what {PRESETS[preset].title} demands")
+    return presets
+
+
+def _provider(issuer: str, app: Flask, sites: list[str], *, preset: str | None) -> DevProvider:
     from ..testing import DevProvider  # imported only when the command runs
 
-    provider = DevProvider(issuer)
+    provider = DevProvider(issuer) if preset is None else DevProvider.like(preset, issuer=issuer)
     provider.advise_on_redirect_uri("--site registers another address")
     for client in current_runtime().settings.providers.values():
         if client.issuer == issuer:
-            provider.allow_requests(client.request)
+            if preset is None:
+                provider.allow_requests(client.request)
             if client.tenants:  # each has some of the people
                 tenants = itertools.cycle(sorted(client.tenants))
                 provider.serve_tenants(dict(zip(provider.people, tenants, strict=False)))

@@ -5,16 +5,19 @@ Nothing else in the package imports this one, apart from one command of the comm
 
 from .browser import Browser, Stopped
 from .clients import Client, ClientMetadata, KeyCache
+from .demands import Demands
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFault, Fault
 from .mutual_tls import ServerTLS
 from .people import PEOPLE, Person
+from .presets import PRESETS, Preset, Rule
 from .provider import DevProvider
 from .serving import WSGIAdapter
-from .state import Call, Demands
+from .state import Call
 
 __all__ = [
     "FAULTS",
     "PEOPLE",
+    "PRESETS",
     "REFRESH_FAULTS",
     "ActiveFault",
     "Browser",
@@ -26,6 +29,8 @@ __all__ = [
     "Fault",
     "KeyCache",
     "Person",
+    "Preset",
+    "Rule",
     "ServerTLS",
     "Stopped",
     "WSGIAdapter",

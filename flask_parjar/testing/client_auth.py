@@ -103,6 +103,8 @@ def _by_basic(authorization: str, form: Mapping[str, str], *, provider: Provider
     client_id = unquote_plus(client_id)
     if form.get("client_id", client_id) != client_id:
         raise _rejected("client_id in the form is not that of the Authorization header")
+    if provider.demands.basic_alone and "client_id" in form:
+        raise _rejected("client_id in the form beside the Authorization header")
     client = _registered(client_id, ("client_secret_basic",), provider=provider)
     return _by_secret(client, unquote_plus(secret))
 
@@ -169,13 +171,15 @@ def _check_assertion(
         raise Unproven(f"iss is {claims.get('iss')!r}, expected {client.client_id!r}")
     audiences = [provider.issuer, called, provider.url("token_endpoint")]
     if (demanded := provider.demands.assertion_audience) is not None:
-        audiences = [demanded]
+        audiences = [provider.audience(demanded, called=called)]
     # One string, not a list: another provider in the list could use the assertion here.
     if claims.get("aud") not in audiences:
         raise Unproven(f"aud is {claims.get('aud')!r}, expected one of {', '.join(audiences)}")
-    expires = instant(claims, "exp")
+    expires, at_most = instant(claims, "exp"), provider.demands.assertion_seconds
     if not now < expires <= now + MAX_ASSERTION_SECONDS:
         raise Unproven(f"exp is {expires - now:.0f} s from now, at most {MAX_ASSERTION_SECONDS}")
+    if at_most is not None and expires > instant(claims, "iat") + at_most:
+        raise Unproven(f"exp is more than {at_most} s after iat")
     for name in ("iat", "nbf"):
         if name in claims and instant(claims, name) > now + provider.clock_skew:
             raise Unproven(f"{name} is in the future")

@@ -100,8 +100,11 @@ class ClientEndpoints:
         for name in demanded:
             if form.get(name) != received.parameters.get(name):
                 raise refusal(InvalidRequestError, f"{name} is not beside the request object")
+        kid = assertion_kid(form)
+        if self.provider.demands.request_key_apart and received.kid == kid is not None:
+            raise refusal(InvalidRequestError, "one key has signed both request and assertion")
         pushed = bind_request(accept(received, provider=self.provider), jkt)
-        pushed = replace(pushed, assertion_kid=assertion_kid(form))
+        pushed = replace(pushed, assertion_kid=kid)
         request_uri = _URN + fresh_secret()
         self.provider.memory.pushed.put(
             request_uri, pushed, until=self.provider.now() + PUSHED_SECONDS
@@ -193,7 +196,7 @@ class ClientEndpoints:
     def add_nonce(self, response: Response) -> Response:
         """Send the nonce that the next proof must have (RFC 9449 section 8.2)."""
         endpoint = (request.endpoint or "").rpartition(".")[2]
-        if self.provider.dpop_nonces.required and endpoint not in ("discovery", "jwks"):
+        if self.provider.demands.dpop_nonces and endpoint not in ("discovery", "jwks"):
             nonce = self.provider.dpop_nonces.current(of_api=endpoint == "userinfo")
             draft = DPoPNonceDraft(nonce=nonce)
             self.provider.faults.act("dpop_nonce", draft)
@@ -207,6 +210,7 @@ class ClientEndpoints:
             method=request.method,
             url=self._called(member),
             access_token=access_token,
+            demanded=member in self.provider.demands.dpop_at,
         )
         return verify_proof(received, provider=self.provider)
 

@@ -27,12 +27,14 @@ class ReceivedProof:
     :param text: the ``DPoP`` header. Several are one with commas, which no proof has
     :param url: that of the endpoint
     :param access_token: the token of a request to userinfo; None at the other endpoints
+    :param demanded: whether a request without a proof is refused
     """
 
     text: str | None = field(repr=False)
     method: str
     url: str
     access_token: str | None = field(default=None, repr=False)
+    demanded: bool = False
 
 
 def verify_proof(received: ReceivedProof, *, provider: ProviderState) -> str | None:
@@ -44,6 +46,8 @@ def verify_proof(received: ReceivedProof, *, provider: ProviderState) -> str | N
     RFC 9449 sections 4.3, 8 and 9
     """
     if received.text is None:
+        if received.demanded:
+            raise _invalid("it is missing, and demanded of every client")
         return None
     try:
         signed = parse(received.text)
@@ -105,11 +109,14 @@ def _check_time(claims: Mapping[str, object], *, provider: ProviderState) -> Non
         raise Unproven(f"iat is {issued - now:.0f} s from now")
     if "exp" in claims and instant(claims, "exp") <= now:
         raise Unproven("exp is over")
+    for name in provider.demands.dpop_claims:
+        if name not in claims:
+            raise Unproven(f"{name} is missing")
 
 
 def _check_nonce(claims: Mapping[str, object], *, of_api: bool, provider: ProviderState) -> None:
     nonces = provider.dpop_nonces
-    if nonces.required and claims.get("nonce") != nonces.current(of_api=of_api):
+    if provider.demands.dpop_nonces and claims.get("nonce") != nonces.current(of_api=of_api):
         raise refusal(OAuth2Error, "a proof needs the nonce of DPoP-Nonce", code=NONCE_WANTED)
 
 

@@ -28,13 +28,15 @@ from .browser_endpoints import BrowserEndpoints
 from .client_endpoints import ClientEndpoints
 from .clients import Client, ClientMetadata, KeyCache
 from .connect import connect
+from .demands import Demands
 from .documents import new_ec_key, path_prefix, provider_metadata
 from .faults import ActiveFault
 from .logout import LogoutEndpoints, mint_logout_token, notify_person
 from .mutual_tls import ServerTLS, TrustedCertificates
 from .people import PEOPLE, Person
+from .presets import PRESETS, Preset, follow, with_fresh_keys
 from .serving import loopback_server, running
-from .state import Call, Demands, ProviderState
+from .state import Call, ProviderState
 
 # https for tests that use secure cookies.
 TEST_CLIENT_BASE_URLS = ("http://localhost", "https://localhost")
@@ -77,11 +79,37 @@ class DevProvider:
             now=now,
             http=self.http,
         )
+        self._preset: Preset | None = None
         self._trusted = TrustedCertificates()
         endpoints = (ClientEndpoints, BrowserEndpoints, LogoutEndpoints)
         self.app: Flask = create_app(
             self._state, [each(self._state).blueprint() for each in endpoints]
         )
+
+    @classmethod
+    def like(
+        cls,
+        preset: str | Preset,
+        *,
+        issuer: str = "http://127.0.0.1:9000",
+        people: Iterable[Person] = PEOPLE,
+        now: Callable[[], float] = time.time,
+    ) -> DevProvider:
+        """A provider that demands of its clients what a real one demands.
+
+        What OAuth demands of everybody, such as PKCE with S256, it demands too.
+
+        :param preset: one of the names of ``PRESETS``, or a preset of your own
+        :raises ValueError: there is no such preset; the message lists all
+        """
+        if isinstance(preset, str):
+            if preset not in PRESETS:
+                raise ValueError(f"there is no preset {preset!r}; there are: {', '.join(PRESETS)}")
+            preset = PRESETS[preset]
+        provider = cls(issuer, people=people, now=now)
+        provider._preset = preset
+        follow(preset, provider=provider._state)
+        return provider
 
     @property
     def metadata(self) -> dict[str, object]:
@@ -141,11 +169,11 @@ class DevProvider:
     @property
     def dpop_nonces(self) -> bool:
         """Whether DPoP proofs must have a nonce of ours (RFC 9449 section 8)."""
-        return self._state.dpop_nonces.required
+        return self._state.demands.dpop_nonces
 
     @dpop_nonces.setter
     def dpop_nonces(self, required: bool) -> None:
-        self._state.dpop_nonces.required = required
+        self._state.demands.dpop_nonces = required
 
     def rotate_dpop_nonces(self) -> None:
         """Want new nonces in DPoP proofs from now on."""
@@ -289,14 +317,17 @@ class DevProvider:
     def config(
         self, more: Mapping[str, object] | None = None, *, client_id: str = "flask-parjar"
     ) -> dict[str, Any]:
-        """The configuration of an app that logs in here, with a fresh signing key.
+        """The configuration of an app that logs in here, with fresh keys.
+
+        With a preset, it is that of the preset.
 
         :param more: further keys
         """
+        signing_key = {"PARJAR_SIGNING_KEY": dict(new_ec_key().as_dict(private=True))}
         return {
+            **(signing_key if self._preset is None else with_fresh_keys(self._preset.settings)),
             "PARJAR_ISSUER": self.issuer,
             "PARJAR_CLIENT_ID": client_id,
-            "PARJAR_SIGNING_KEY": dict(new_ec_key().as_dict(private=True)),
             **(more or {}),
         }
 

@@ -40,11 +40,13 @@ class ReceivedRequest:
 
     :param parameters: JSON values, as in a request object
     :param signed: whether they come from a request object that was verified
+    :param kid: the key of the client that signed it
     """
 
     client: Client
     parameters: Mapping[str, object] = field(repr=False)
     signed: bool
+    kid: object = None
 
 
 def receive(
@@ -68,10 +70,10 @@ def receive(
             OAuth2Error, "no request objects are accepted here", code="request_not_supported"
         )
     try:
-        claims = verify_request_object(form["request"], client=client, provider=provider)
+        verified = verify_request_object(form["request"], client=client, provider=provider)
     except Unproven as exc:
         raise refusal(InvalidRequestObjectError, f"request object: {exc}") from exc
-    return ReceivedRequest(client=client, parameters=claims, signed=True)
+    return ReceivedRequest(client=client, parameters=verified.claims, signed=True, kid=verified.kid)
 
 
 def must_sign(client: Client, *, provider: ProviderState) -> bool:
@@ -121,6 +123,7 @@ def accept(received: ReceivedRequest, *, provider: ProviderState) -> Authorizati
     OpenID Connect Core section 3.1.2.2
     """
     client = received.client
+    _check_demanded(received.parameters, provider=provider)
     try:
         if not received.signed:
             return _parse_request(_typed(received.parameters), received, provider=provider)
@@ -182,6 +185,17 @@ def _parse_request(
         resources=_resources(given.get("resource", [])),
         authorization_details=_details(given.get("authorization_details", []), provider=provider),
     )
+
+
+def _check_demanded(given: Mapping[str, object], *, provider: ProviderState) -> None:
+    """Check what this provider demands of the values of parameters, beyond the standards.
+
+    :raises OAuth2Error: ``invalid_request``
+    """
+    for name, pattern in provider.demands.request_parameters.items():
+        value = given.get(name, "")
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            raise refusal(InvalidRequestError, f"{name} does not match {pattern}")
 
 
 def _details(value: object, *, provider: ProviderState) -> tuple[Mapping[str, object], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 import requests
@@ -13,7 +13,8 @@ from werkzeug.datastructures import Headers, MultiDict
 
 from ..protocol.issuer import PLACEHOLDER
 from .clients import Client, ClientMetadata, KeyCache, make_client
-from .documents import ProviderKeys, endpoint_url
+from .demands import Demands
+from .documents import PATHS, ProviderKeys, endpoint_url
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFaults
 from .people import Person
 
@@ -248,31 +249,6 @@ class ExpiringMap(Generic[T]):
             del self._values[key]
 
 
-@dataclass(slots=True, kw_only=True)
-class Demands:
-    """What a provider demands of clients beyond the standards; None where it demands nothing.
-
-    :param request_audience: the ``aud`` of request objects, in place of the issuer
-    :param request_beside: parameters that must also be beside a pushed request object, as servers
-        made with fosite want ``scope``
-    :param assertion_audience: the only ``aud`` of client assertions, at every endpoint
-    :param assertion_typ: the only ``typ`` of client assertions
-    :param key_headers: header members that request objects and client assertions must have besides
-        ``kid``: ``x5t#S256``, ``x5t``, ``x5c``; each must be that of the registered key
-    :param assertion_claims: names of claims that client assertions must have
-    :param key_of_the_push: whether a code and a refresh token are accepted only with assertions of
-        the key that authenticated the push, as at AT Protocol servers; else the login has ended
-    """
-
-    request_audience: str | None = None
-    request_beside: tuple[str, ...] = ()
-    assertion_audience: str | None = None
-    assertion_typ: str | None = None
-    assertion_claims: tuple[str, ...] = ()
-    key_headers: tuple[str, ...] = ()
-    key_of_the_push: bool = False
-
-
 class Memory:
     """What the provider remembers for a limited time."""
 
@@ -297,8 +273,6 @@ class DPoPNonces:
     """
 
     def __init__(self) -> None:
-        #: Whether proofs must have a nonce.
-        self.required: bool = False
         self.rotate()
 
     def rotate(self) -> None:
@@ -358,6 +332,11 @@ class ProviderState:
         :raises ValueError: what is wrong with the metadata
         """
         client = make_client(metadata, cache=self.key_cache, http=self.http, now=self.now)
+        client = replace(
+            client,
+            id_token_encryption=self.demands.id_token_encryption or client.id_token_encryption,
+            userinfo_encryption=self.demands.userinfo_encryption or client.userinfo_encryption,
+        )
         self.clients[client.client_id] = client
         if client.request_object_encryption is not None:
             self.keys.publish_decryption_keys()
@@ -367,6 +346,14 @@ class ProviderState:
         """A list of the metadata as it is now; empty if the member is missing or no list."""
         value = self.metadata.get(member)
         return [str(entry) for entry in value] if isinstance(value, list) else []
+
+    def audience(self, name: str, *, called: str) -> str:
+        """The ``aud`` that a name of `Demands` stands for.
+
+        :param called: the URL of the endpoint that is called
+        """
+        known = {"issuer": self.issuer, "endpoint": called}
+        return known.get(name) or (self.url(name) if name in PATHS else name)
 
     def url(self, name: str) -> str:
         """The URL of one of the endpoints, even if a test changed it in the metadata."""

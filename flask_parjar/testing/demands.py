@@ -1,0 +1,74 @@
+"""What a provider demands of its clients beyond the standards."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+
+from .clients import Encryption
+
+
+@dataclass(slots=True, kw_only=True)
+class Demands:
+    """What a provider demands of clients beyond the standards; at first it demands nothing.
+
+    An audience is ``issuer``, ``endpoint`` (the URL that is called), the name of an endpoint in the
+    metadata such as ``token_endpoint``, or the ``aud`` itself.
+
+    :param request_audience: the ``aud`` of request objects, in place of the issuer
+    :param request_beside: parameters that must also be beside a pushed request object, as servers
+        made with fosite want ``scope``
+    :param request_parameters: regular expressions that the values of parameters must match from
+        beginning to end; a parameter that is missing counts as empty
+    :param request_key_apart: whether request objects must be signed with another key than the
+        client assertion beside them
+    :param assertion_audience: the only ``aud`` of client assertions, at every endpoint
+    :param assertion_typ: the only ``typ`` of client assertions
+    :param key_headers: header members that request objects and client assertions must have besides
+        ``kid``: ``x5t#S256``, ``x5t``, ``x5c``; each must be that of the registered key
+    :param assertion_claims: names of claims that client assertions must have
+    :param assertion_seconds: how long after ``iat`` the ``exp`` of client assertions may be
+    :param key_of_the_push: whether a code and a refresh token are accepted only with assertions of
+        the key that authenticated the push, as at AT Protocol servers; else the login has ended
+    :param basic_alone: whether a ``client_id`` in the form beside ``client_secret_basic`` is
+        refused as a second way to authenticate
+    :param dpop_at: the endpoints where a request must have a DPoP proof:
+        ``pushed_authorization_request_endpoint``, ``token_endpoint``
+    :param dpop_claims: names of claims that DPoP proofs must have
+    :param dpop_nonces: whether DPoP proofs must have a nonce of ours (RFC 9449 section 8)
+    :param id_token_encryption: encrypts the ID tokens of all clients, whatever they registered
+    :param userinfo_encryption: likewise for userinfo
+    """
+
+    request_audience: str | None = None
+    request_beside: tuple[str, ...] = ()
+    request_parameters: Mapping[str, str] = field(default_factory=dict)
+    request_key_apart: bool = False
+    assertion_audience: str | None = None
+    assertion_typ: str | None = None
+    assertion_claims: tuple[str, ...] = ()
+    assertion_seconds: int | None = None
+    key_headers: tuple[str, ...] = ()
+    key_of_the_push: bool = False
+    basic_alone: bool = False
+    dpop_at: tuple[str, ...] = ()
+    dpop_claims: tuple[str, ...] = ()
+    dpop_nonces: bool = False
+    id_token_encryption: Encryption | None = None
+    userinfo_encryption: Encryption | None = None
+
+
+def all_of(several: Iterable[Demands]) -> Demands:
+    """The demands of all of these together; of two for the same, the later one."""
+    nothing, together = Demands(), Demands()
+    for one in several:
+        for name in (each.name for each in fields(Demands)):
+            value, before = getattr(one, name), getattr(together, name)
+            if type(value) is tuple:
+                value = (*before, *value)
+            elif isinstance(value, Mapping):
+                value = {**before, **value}
+            elif value == getattr(nothing, name):
+                continue
+            setattr(together, name, value)
+    return together

@@ -1,0 +1,34 @@
+"""A login that breaks one rule of a preset, and the values that such logins have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from joserfc.jwk import ECKey, RSAKey
+
+from tests.support.altered_requests import Alteration
+
+RSA = RSAKey.generate_key(2048).as_dict(private=True)
+EC = ECKey.generate_key("P-256").as_dict(private=True)
+SECRET = "a client secret that is long enough for HS256"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Breach:
+    """A login that breaks one rule.
+
+    :param code: the error that it ends with
+    :param config: settings that differ from those of the preset
+    :param sends: what the site does not do by itself
+    """
+
+    code: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    sends: Alteration = field(default_factory=Alteration)
+
+
+def valid_for(seconds: int) -> dict[str, Any]:
+    """Claims of a JWT that is valid for so long."""
+    return {"exp": lambda claims: claims["iat"] + seconds}

@@ -1,0 +1,142 @@
+"""Presets: the settings that are documented for a provider work, and each of its rules is held."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from flask_parjar.testing import PRESETS, Demands, DevProvider, Preset, Rule, Stopped
+from tests.support.altered_requests import AlteredRequests
+from tests.support.breaches import BREACHES
+from tests.support.breaches.breach import Breach
+from tests.support.doc_pages import PAGES, blocks
+from tests.support.pages import code_of, is_logged_in
+from tests.support.site import ISSUER, Visitor, make_site, path_and_query
+
+#: The login ends at the provider, which cannot send the browser back.
+STOPPED = "the provider shows an error"
+ROWS = [(name, rule) for name, of_preset in BREACHES.items() for rule in of_preset]
+
+
+def outcome(preset: str | Preset, breach: Breach) -> str | None:
+    """The error code that a login ends with, or None."""
+    provider = DevProvider.like(preset, issuer=ISSUER)
+    app = make_site(provider, **breach.config)
+    sent = AlteredRequests(provider, app, breach.sends)
+    visitor = Visitor(app, provider)
+    answer = visitor.get("/login")
+    if answer.status_code == 302:
+        try:
+            back = provider.sign_in(sent.url(str(answer.location)))
+        except Stopped:
+            return STOPPED
+        answer = visitor.get(path_and_query(back))
+    return code_of(answer)
+
+
+def test_each_rule_has_a_login_that_breaks_it() -> None:
+    rules = {name: [rule.name for rule in preset.rules] for name, preset in PRESETS.items()}
+    assert {name: [*of_preset] for name, of_preset in BREACHES.items()} == rules
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_settings_of_a_preset_log_people_in(name: str) -> None:
+    provider = DevProvider.like(name, issuer=ISSUER)
+    visitor = Visitor(make_site(provider), provider)
+    assert visitor.log_in("/login?next=/me").status_code == 302
+    assert is_logged_in(visitor)
+
+
+@pytest.mark.parametrize(("name", "rule"), ROWS)
+def test_a_login_that_breaks_one_rule_is_refused(name: str, rule: str) -> None:
+    breach = BREACHES[name][rule]
+    assert outcome(name, breach) == breach.code
+
+
+@pytest.mark.parametrize(("name", "rule"), ROWS)
+def test_it_is_this_rule_that_refuses_it(name: str, rule: str) -> None:
+    preset = PRESETS[name]
+    others = tuple(each for each in preset.rules if each.name != rule)
+    breach = BREACHES[name][rule]
+    assert outcome(replace(preset, rules=others), breach) != breach.code
+
+
+def test_a_preset_that_does_not_exist() -> None:
+    with pytest.raises(ValueError, match="singpass"):
+        DevProvider.like("singpas")
+
+
+def test_a_preset_of_your_own() -> None:
+    rules = [
+        Rule(
+            name=name,
+            demand="",
+            source="https://id.example/docs",
+            read="2026-11-30",
+            demands=Demands(assertion_claims=(name,), request_parameters={name: ".+"}),
+        )
+        for name in ("org", "unit")
+    ]
+    settings = {"PARJAR_SIGNING_KEY": "key.pem", "PARJAR_REQUEST": "pushed"}
+    mine = Preset(title="Ours", settings=settings, rules=tuple(rules))
+    more = {"org": "navy", "unit": "5"}
+    both = {"PARJAR_ASSERTION_CLAIMS": more, "PARJAR_AUTHORIZATION_PARAMS": more}
+    assert outcome(mine, Breach(code="", config=both)) is None
+    for missing in more:
+        for key in both:
+            some = {**both, key: {name: more[name] for name in more if name != missing}}
+            code = "client_refused" if key == "PARJAR_ASSERTION_CLAIMS" else "push_refused"
+            assert outcome(mine, Breach(code="", config=some)) == code
+
+
+def test_two_providers_of_one_preset_share_nothing() -> None:
+    first, second = (DevProvider.like("singpass", issuer=ISSUER) for _ in range(2))
+    first.demands.dpop_at = ()
+    first.metadata["dpop_signing_alg_values_supported"].append("EdDSA")  # type: ignore[attr-defined]
+    assert second.demands == DevProvider.like("singpass").demands != first.demands
+    assert second.metadata["dpop_signing_alg_values_supported"] == ["ES256"]
+    keys = [provider.config()["PARJAR_SIGNING_KEY"]["x"] for provider in (first, first, second)]
+    assert len({*keys}) == 3
+
+
+@pytest.mark.parametrize("preset", PRESETS.values(), ids=PRESETS)
+def test_what_a_preset_says_of_its_rules(preset: Preset) -> None:
+    assert preset.title and len(preset.rules) == len({rule.name for rule in preset.rules})
+    for rule in preset.rules:
+        assert re.fullmatch(r"https://\S+|[\w.-]+/[\w.-]+: [\w./-]+", rule.source), rule.name
+        assert date.fromisoformat(rule.read).year >= 2026, rule.name
+        assert rule.demand.endswith("."), rule.name
+        assert rule.metadata or rule.demands != Demands(), rule.name
+
+
+def shown(page: str) -> list[dict[str, Any]]:
+    """The settings in each block of a page, as ``app.config.from_prefixed_env`` reads them."""
+    found = []
+    for block in blocks(page, "ini"):
+        app = Flask(__name__)
+        lines = dict(line.split("=", 1) for line in block.text.splitlines() if line)
+        with pytest.MonkeyPatch.context() as patched:
+            for name, value in lines.items():
+                patched.setenv(name, value)
+            app.config.from_prefixed_env()
+        found.append({k: v for k, v in app.config.items() if k.startswith("PARJAR_")})
+    return found
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_pages_show_the_settings_of_a_preset(name: str) -> None:
+    assert dict(PRESETS[name].settings) in shown("providers") + shown("deployments")
+
+
+def test_the_page_on_presets_has_each_preset() -> None:
+    sections = re.findall(
+        r"^(.+)\n-+\n\n``(\w+)``(?:.*\n)+?\n\.\. preset:: (\w+)$", PAGES["presets"], re.MULTILINE
+    )
+    assert sections == [(preset.title, name, name) for name, preset in PRESETS.items()]
+    (example,) = shown("presets")
+    assert example == {**PRESETS["singpass"].settings, "PARJAR_ISSUER": "http://127.0.0.1:9000"}
