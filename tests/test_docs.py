@@ -706,7 +706,7 @@ _KEY_COMMAND = re.compile(r"^ *(?:\$ )?flask parjar (keys .*?)(?: > (\S+))?$", r
     [
         ("README", ["key.pem"]),
         ("quickstart", ["key.pem"]),
-        ("providers", ["key.pem", "public.pem", "jar-key.json"]),
+        ("providers", ["rsa-key.pem", "public.pem", "jar-key.json"]),
         ("encryption", ["decryption-keys.json"]),
     ],
 )

@@ -118,8 +118,11 @@ def _by_secret(client: Client, secret: str) -> Client:
 def _by_assertion(form: Mapping[str, str], *, called: str, provider: ProviderState) -> Client:
     if form.get("client_assertion_type") != ASSERTION_TYPE:
         raise _rejected(f"client_assertion_type must be {ASSERTION_TYPE}")
+    text, at_most = form.get("client_assertion", ""), provider.demands.assertion_length
     try:
-        signed = parse(form.get("client_assertion", ""))
+        if at_most is not None and len(text) > at_most:
+            raise Unproven(f"it is longer than {at_most} characters")
+        signed = parse(text)
         client_id = signed.claims.get("sub")
         methods = ("private_key_jwt", "client_secret_jwt")
         client = _registered(client_id, methods, provider=provider)
@@ -142,13 +145,14 @@ def _verify_assertion(
         raise Unproven(f"typ is {typ!r}")
     offered = provider.offered("token_endpoint_auth_signing_alg_values_supported")
     if client.token_endpoint_auth_method == "private_key_jwt":  # noqa: S105 - a method
-        allowed = [alg for alg in offered if alg in ASYMMETRIC]
-        return verify(
-            signed,
-            find_key=client.keys.find,
-            algorithms=allowed,
-            named_by=provider.demands.key_headers,
-        )
+        allowed, named_by = [a for a in offered if a in ASYMMETRIC], provider.demands.key_headers
+
+        def named_key(kid: str | None) -> Key | None:
+            if kid is None and "x5t#S256" in named_by:
+                return client.keys.find_certified(signed.header.get("x5t#S256"))
+            return client.keys.find(kid)
+
+        return verify(signed, find_key=named_key, algorithms=allowed, named_by=named_by)
     # RFC 7518 section 3.2: a key at least as long as the hash.
     secret = str(client.client_secret).encode()
     allowed = [a for a in offered if a in SYMMETRIC and len(secret) * 8 >= int(a[2:])]
@@ -171,13 +175,14 @@ def _check_assertion(
         raise Unproven(f"iss is {claims.get('iss')!r}, expected {client.client_id!r}")
     audiences = [provider.issuer, called, provider.url("token_endpoint")]
     if (demanded := provider.demands.assertion_audience) is not None:
-        audiences = [provider.audience(demanded, called=called)]
+        audiences = provider.audiences(demanded, called=called)
     # One string, not a list: another provider in the list could use the assertion here.
     if claims.get("aud") not in audiences:
         raise Unproven(f"aud is {claims.get('aud')!r}, expected one of {', '.join(audiences)}")
     expires, at_most = instant(claims, "exp"), provider.demands.assertion_seconds
-    if not now < expires <= now + MAX_ASSERTION_SECONDS:
-        raise Unproven(f"exp is {expires - now:.0f} s from now, at most {MAX_ASSERTION_SECONDS}")
+    left = provider.demands.assertion_seconds_left or MAX_ASSERTION_SECONDS
+    if not now < expires <= now + left:
+        raise Unproven(f"exp is {expires - now:.0f} s from now, at most {left}")
     if at_most is not None and expires > instant(claims, "iat") + at_most:
         raise Unproven(f"exp is more than {at_most} s after iat")
     for name in ("iat", "nbf"):

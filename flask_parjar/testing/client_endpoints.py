@@ -100,11 +100,8 @@ class ClientEndpoints:
         for name in demanded:
             if form.get(name) != received.parameters.get(name):
                 raise refusal(InvalidRequestError, f"{name} is not beside the request object")
-        kid = assertion_kid(form)
-        if self.provider.demands.request_key_apart and received.kid == kid is not None:
-            raise refusal(InvalidRequestError, "one key has signed both request and assertion")
         pushed = bind_request(accept(received, provider=self.provider), jkt)
-        pushed = replace(pushed, assertion_kid=kid)
+        pushed = replace(pushed, assertion_kid=assertion_kid(form))
         request_uri = _URN + fresh_secret()
         self.provider.memory.pushed.put(
             request_uri, pushed, until=self.provider.now() + PUSHED_SECONDS
@@ -222,6 +219,9 @@ class ClientEndpoints:
         return self.provider.url(member)
 
     def _client(self, form: Mapping[str, str], member: str) -> Client:
+        for name in self.provider.demands.headers:
+            if not request.headers.get(name):
+                raise refusal(InvalidRequestError, f"there is no header {name}")
         return authenticate(
             form,
             authorization=request.headers.get("Authorization"),

@@ -63,6 +63,10 @@ class FixedKeys:
         """The key for signatures with that ``kid``. Without a ``kid`` no key is tried."""
         return _for_signatures(self._keys.get(kid or ""))
 
+    def find_certified(self, thumbprint: object) -> Key | None:
+        """The key for signatures with that ``x5t#S256`` (RFC 7517 section 4.9)."""
+        return _certified(self._keys, thumbprint)
+
     def encryption_key(self, alg: str) -> Key | None:
         """The first key with ``use: enc`` and that ``alg``: it needs both."""
         return _for_encryption(self._keys, alg)
@@ -95,6 +99,11 @@ class PublishedKeys:
         None is returned too if the client's document cannot be fetched.
         """
         return None if kid is None else _for_signatures(self._find(kid))
+
+    def find_certified(self, thumbprint: object) -> Key | None:
+        """The key for signatures with that ``x5t#S256`` (RFC 7517 section 4.9)."""
+        self._find("")
+        return _certified(self._keys, thumbprint)
 
     def encryption_key(self, alg: str) -> Key | None:
         """The first key with ``use: enc`` and that ``alg``: it needs both."""
@@ -130,6 +139,11 @@ class PublishedKeys:
 
 def _for_signatures(key: Key | None) -> Key | None:
     return None if key is None or key.get("use") == "enc" else key
+
+
+def _certified(keys: Mapping[str, Key], thumbprint: object) -> Key | None:
+    named = (key for key in keys.values() if key.get("x5t#S256") == thumbprint is not None)
+    return _for_signatures(next(named, None))
 
 
 def _for_encryption(keys: Mapping[str, Key], alg: str) -> Key | None:

@@ -13,21 +13,22 @@ class Demands:
     """What a provider demands of clients beyond the standards; at first it demands nothing.
 
     An audience is ``issuer``, ``endpoint`` (the URL that is called), the name of an endpoint in the
-    metadata such as ``token_endpoint``, or the ``aud`` itself.
+    metadata such as ``token_endpoint``, or the ``aud`` itself. Of several with spaces between, any
+    one is accepted.
 
     :param request_audience: the ``aud`` of request objects, in place of the issuer
     :param request_beside: parameters that must also be beside a pushed request object, as servers
         made with fosite want ``scope``
     :param request_parameters: regular expressions that the values of parameters must match from
         beginning to end; a parameter that is missing counts as empty
-    :param request_key_apart: whether request objects must be signed with another key than the
-        client assertion beside them
-    :param assertion_audience: the only ``aud`` of client assertions, at every endpoint
+    :param assertion_audience: the ``aud`` of client assertions, at every endpoint
     :param assertion_typ: the only ``typ`` of client assertions
     :param key_headers: header members that request objects and client assertions must have besides
         ``kid``: ``x5t#S256``, ``x5t``, ``x5c``; each must be that of the registered key
     :param assertion_claims: names of claims that client assertions must have
     :param assertion_seconds: how long after ``iat`` the ``exp`` of client assertions may be
+    :param assertion_seconds_left: how long after now it may be
+    :param assertion_length: how many characters client assertions may have
     :param key_of_the_push: whether a code and a refresh token are accepted only with assertions of
         the key that authenticated the push, as at AT Protocol servers; else the login has ended
     :param basic_alone: whether a ``client_id`` in the form beside ``client_secret_basic`` is
@@ -36,6 +37,7 @@ class Demands:
         ``pushed_authorization_request_endpoint``, ``token_endpoint``
     :param dpop_claims: names of claims that DPoP proofs must have
     :param dpop_nonces: whether DPoP proofs must have a nonce of ours (RFC 9449 section 8)
+    :param headers: names of headers that every request with client authentication must have
     :param id_token_encryption: encrypts the ID tokens of all clients, whatever they registered
     :param userinfo_encryption: likewise for userinfo
     """
@@ -43,17 +45,19 @@ class Demands:
     request_audience: str | None = None
     request_beside: tuple[str, ...] = ()
     request_parameters: Mapping[str, str] = field(default_factory=dict)
-    request_key_apart: bool = False
     assertion_audience: str | None = None
     assertion_typ: str | None = None
     assertion_claims: tuple[str, ...] = ()
     assertion_seconds: int | None = None
+    assertion_seconds_left: int | None = None
+    assertion_length: int | None = None
     key_headers: tuple[str, ...] = ()
     key_of_the_push: bool = False
     basic_alone: bool = False
     dpop_at: tuple[str, ...] = ()
     dpop_claims: tuple[str, ...] = ()
     dpop_nonces: bool = False
+    headers: tuple[str, ...] = ()
     id_token_encryption: Encryption | None = None
     userinfo_encryption: Encryption | None = None
 

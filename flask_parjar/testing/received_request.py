@@ -40,13 +40,11 @@ class ReceivedRequest:
 
     :param parameters: JSON values, as in a request object
     :param signed: whether they come from a request object that was verified
-    :param kid: the key of the client that signed it
     """
 
     client: Client
     parameters: Mapping[str, object] = field(repr=False)
     signed: bool
-    kid: object = None
 
 
 def receive(
@@ -70,10 +68,10 @@ def receive(
             OAuth2Error, "no request objects are accepted here", code="request_not_supported"
         )
     try:
-        verified = verify_request_object(form["request"], client=client, provider=provider)
+        claims = verify_request_object(form["request"], client=client, provider=provider)
     except Unproven as exc:
         raise refusal(InvalidRequestObjectError, f"request object: {exc}") from exc
-    return ReceivedRequest(client=client, parameters=verified.claims, signed=True, kid=verified.kid)
+    return ReceivedRequest(client=client, parameters=claims, signed=True)
 
 
 def must_sign(client: Client, *, provider: ProviderState) -> bool:

@@ -6,11 +6,10 @@ The checks of RFC 9101 and FAPI 2.0 Message Signing. No HTTP.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 from .clients import Client
 from .jwe import decrypt, is_encrypted
-from .jws import ASYMMETRIC, SignedText, Unproven, instant, parse, verify
+from .jws import ASYMMETRIC, Unproven, instant, parse, verify
 from .state import ProviderState
 
 MAX_AGE_SECONDS = 3600
@@ -20,15 +19,10 @@ MAX_JTI_LENGTH = 256
 _NEVER_INSIDE = ("request", "request_uri", "sub", "client_secret", "client_assertion")
 
 
-class VerifiedRequest(NamedTuple):
-    """A request object that was verified: its claims, and the key that signed it."""
-
-    claims: Mapping[str, object]
-    kid: object
-
-
-def verify_request_object(text: str, *, client: Client, provider: ProviderState) -> VerifiedRequest:
-    """Verify a request object and return what is in it.
+def verify_request_object(
+    text: str, *, client: Client, provider: ProviderState
+) -> Mapping[str, object]:
+    """Verify a request object and return its claims.
 
     Its ``jti`` is not used up yet: see `use_up_jti`.
 
@@ -36,11 +30,11 @@ def verify_request_object(text: str, *, client: Client, provider: ProviderState)
 
     RFC 9101 sections 4 and 6, RFC 9126 section 3, FAPI 2.0 Message Signing section 5.3
     """
-    signed = parse(_decrypted(text, client=client, provider=provider))
+    signed = _decrypted(text, client=client, provider=provider)
     claims = _verify_signature(signed, client=client, provider=provider)
     _check_parties(claims, client=client, provider=provider)
     _check_times(claims, provider=provider)
-    return VerifiedRequest(claims, signed.header.get("kid"))
+    return claims
 
 
 def _decrypted(text: str, *, client: Client, provider: ProviderState) -> str:
@@ -60,7 +54,7 @@ def _decrypted(text: str, *, client: Client, provider: ProviderState) -> str:
 
 
 def _verify_signature(
-    signed: SignedText, *, client: Client, provider: ProviderState
+    text: str, *, client: Client, provider: ProviderState
 ) -> Mapping[str, object]:
     offered = provider.offered(
         "request_object_signing_alg_values_supported"
@@ -68,6 +62,7 @@ def _verify_signature(
         # Without a list of their own, request objects have the algorithms of client assertions.
         else "token_endpoint_auth_signing_alg_values_supported"
     )
+    signed = parse(text)
     # RFC 9101 section 10.8, RFC 8725 section 3.11: no other kind of JWT is a request object.
     if signed.header.get("typ") != "oauth-authz-req+jwt":
         raise Unproven(f"typ is {signed.header.get('typ')!r}, expected 'oauth-authz-req+jwt'")
@@ -85,13 +80,13 @@ def _check_parties(
     for name in ("iss", "client_id"):
         if claims.get(name) != client.client_id:
             raise Unproven(f"{name} is {claims.get(name)!r}, expected {client.client_id!r}")
-    demanded = provider.demands.request_audience
-    expected, what = provider.issuer, "the issuer"
+    demanded, called = provider.demands.request_audience, provider.url("authorization_endpoint")
+    audiences, what = [provider.issuer], "the issuer"
     if demanded is not None:
-        called = provider.url("authorization_endpoint")
-        expected, what = provider.audience(demanded, called=called), "the audience"
-    if claims.get("aud") != expected:
-        raise Unproven(f"aud is {claims.get('aud')!r}, expected {what} as a string: {expected!r}")
+        audiences, what = provider.audiences(demanded, called=called), "the audience"
+    if claims.get("aud") not in audiences:
+        expected = " or ".join(map(repr, audiences))
+        raise Unproven(f"aud is {claims.get('aud')!r}, expected {what} as a string: {expected}")
     for name in _NEVER_INSIDE:
         if name in claims:
             raise Unproven(f"{name} must not be inside a request object")

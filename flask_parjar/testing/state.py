@@ -347,13 +347,14 @@ class ProviderState:
         value = self.metadata.get(member)
         return [str(entry) for entry in value] if isinstance(value, list) else []
 
-    def audience(self, name: str, *, called: str) -> str:
-        """The ``aud`` that a name of `Demands` stands for.
+    def audiences(self, demanded: str, *, called: str) -> list[str]:
+        """The values of ``aud`` that an audience of `Demands` stands for.
 
         :param called: the URL of the endpoint that is called
         """
         known = {"issuer": self.issuer, "endpoint": called}
-        return known.get(name) or (self.url(name) if name in PATHS else name)
+        known |= {name: self.url(name) for name in PATHS}
+        return [known.get(name, name) for name in demanded.split()]
 
     def url(self, name: str) -> str:
         """The URL of one of the endpoints, even if a test changed it in the metadata."""

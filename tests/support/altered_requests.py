@@ -28,6 +28,7 @@ class Alteration:
     :param assertion_header: members of their header
     :param proof: claims of DPoP proofs
     :param proof_curve: the curve of the key of proofs
+    :param headers: values of the WSGI environ, as ``HTTP_USER_AGENT``
     """
 
     parameters: Mapping[str, Any] = field(default_factory=dict)
@@ -35,6 +36,7 @@ class Alteration:
     assertion_header: Mapping[str, Any] = field(default_factory=dict)
     proof: Mapping[str, Any] = field(default_factory=dict)
     proof_curve: str = "P-256"
+    headers: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def of_proofs(self) -> bool:
@@ -67,7 +69,7 @@ class AlteredRequests:
             environ.update({"wsgi.input": io.BytesIO(body), "CONTENT_LENGTH": str(len(body))})
         if "HTTP_DPOP" in environ and self._alteration.of_proofs:
             environ["HTTP_DPOP"] = self._altered_proof(environ["HTTP_DPOP"])
-        return self._app(environ, start_response)
+        return self._app(bent(environ, self._alteration.headers), start_response)
 
     def url(self, url: str) -> str:
         """The URL that the browser takes to the provider, if the request is in it."""

@@ -13,30 +13,29 @@ from flask import Flask
 from flask_parjar.testing import PRESETS, Demands, DevProvider, Preset, Rule, Stopped
 from tests.support.altered_requests import AlteredRequests
 from tests.support.breaches import BREACHES
-from tests.support.breaches.breach import Breach
+from tests.support.breaches.breach import STOPPED, Breach
 from tests.support.doc_pages import PAGES, blocks
 from tests.support.pages import code_of, is_logged_in
-from tests.support.site import ISSUER, Visitor, make_site, path_and_query
+from tests.support.site import ISSUER, Visitor, make_site, path_and_query, query
 
-#: The login ends at the provider, which cannot send the browser back.
-STOPPED = "the provider shows an error"
 ROWS = [(name, rule) for name, of_preset in BREACHES.items() for rule in of_preset]
 
 
-def outcome(preset: str | Preset, breach: Breach) -> str | None:
-    """The error code that a login ends with, or None."""
+def outcome(preset: str | Preset, breach: Breach) -> tuple[str | None, str | None]:
+    """The error code that a login ends with, and the error that the provider sends."""
     provider = DevProvider.like(preset, issuer=ISSUER)
     app = make_site(provider, **breach.config)
     sent = AlteredRequests(provider, app, breach.sends)
     visitor = Visitor(app, provider)
     answer = visitor.get("/login")
-    if answer.status_code == 302:
-        try:
-            back = provider.sign_in(sent.url(str(answer.location)))
-        except Stopped:
-            return STOPPED
-        answer = visitor.get(path_and_query(back))
-    return code_of(answer)
+    if answer.status_code != 302:
+        return code_of(answer), None
+    try:
+        back = provider.sign_in(sent.url(str(answer.location)))
+    except Stopped:
+        return STOPPED, None
+    answer = visitor.get(path_and_query(back))
+    return code_of(answer), query(back).get("error", [None])[0]
 
 
 def test_each_rule_has_a_login_that_breaks_it() -> None:
@@ -55,7 +54,7 @@ def test_the_settings_of_a_preset_log_people_in(name: str) -> None:
 @pytest.mark.parametrize(("name", "rule"), ROWS)
 def test_a_login_that_breaks_one_rule_is_refused(name: str, rule: str) -> None:
     breach = BREACHES[name][rule]
-    assert outcome(name, breach) == breach.code
+    assert outcome(name, breach) == (breach.code, breach.error)
 
 
 @pytest.mark.parametrize(("name", "rule"), ROWS)
@@ -63,7 +62,7 @@ def test_it_is_this_rule_that_refuses_it(name: str, rule: str) -> None:
     preset = PRESETS[name]
     others = tuple(each for each in preset.rules if each.name != rule)
     breach = BREACHES[name][rule]
-    assert outcome(replace(preset, rules=others), breach) != breach.code
+    assert outcome(replace(preset, rules=others), breach) != (breach.code, breach.error)
 
 
 def test_a_preset_that_does_not_exist() -> None:
@@ -86,12 +85,12 @@ def test_a_preset_of_your_own() -> None:
     mine = Preset(title="Ours", settings=settings, rules=tuple(rules))
     more = {"org": "navy", "unit": "5"}
     both = {"PARJAR_ASSERTION_CLAIMS": more, "PARJAR_AUTHORIZATION_PARAMS": more}
-    assert outcome(mine, Breach(code="", config=both)) is None
+    assert outcome(mine, Breach(code="", config=both)) == (None, None)
     for missing in more:
         for key in both:
             some = {**both, key: {name: more[name] for name in more if name != missing}}
             code = "client_refused" if key == "PARJAR_ASSERTION_CLAIMS" else "push_refused"
-            assert outcome(mine, Breach(code="", config=some)) == code
+            assert outcome(mine, Breach(code="", config=some)) == (code, None)
 
 
 def test_two_providers_of_one_preset_share_nothing() -> None:
@@ -108,7 +107,7 @@ def test_two_providers_of_one_preset_share_nothing() -> None:
 def test_what_a_preset_says_of_its_rules(preset: Preset) -> None:
     assert preset.title and len(preset.rules) == len({rule.name for rule in preset.rules})
     for rule in preset.rules:
-        assert re.fullmatch(r"https://\S+|[\w.-]+/[\w.-]+: [\w./-]+", rule.source), rule.name
+        assert re.fullmatch(r"https://\S+|[\w.-]+/[\w.-]+: [\w./@-]+", rule.source), rule.name
         assert date.fromisoformat(rule.read).year >= 2026, rule.name
         assert rule.demand.endswith("."), rule.name
         assert rule.metadata or rule.demands != Demands(), rule.name
@@ -135,7 +134,9 @@ def test_the_pages_show_the_settings_of_a_preset(name: str) -> None:
 
 def test_the_page_on_presets_has_each_preset() -> None:
     sections = re.findall(
-        r"^(.+)\n-+\n\n``(\w+)``(?:.*\n)+?\n\.\. preset:: (\w+)$", PAGES["presets"], re.MULTILINE
+        r"^(.+)\n-+\n\n``([\w-]+)``(?:.*\n)+?\n\.\. preset:: ([\w-]+)$",
+        PAGES["presets"],
+        re.MULTILINE,
     )
     assert sections == [(preset.title, name, name) for name, preset in PRESETS.items()]
     (example,) = shown("presets")

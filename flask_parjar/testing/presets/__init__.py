@@ -3,6 +3,12 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from .auth0 import AUTH0
+from .entra import ENTRA
+from .helseid import HELSEID
+from .idporten import IDPORTEN
+from .okta import OKTA, OKTA_DPOP
+from .onelogin import ONE_LOGIN
 from .preset import Preset, Rule, follow, with_fresh_keys
 from .singpass import SINGPASS
 
@@ -12,5 +18,12 @@ __all__ = ["PRESETS", "Preset", "Rule", "follow", "with_fresh_keys"]
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         "singpass": SINGPASS,
+        "helseid": HELSEID,
+        "idporten": IDPORTEN,
+        "onelogin": ONE_LOGIN,
+        "auth0": AUTH0,
+        "okta": OKTA,
+        "okta-dpop": OKTA_DPOP,
+        "entra": ENTRA,
     }
 )

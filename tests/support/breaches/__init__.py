@@ -1,8 +1,15 @@
 """For each rule of each preset, a login that breaks this rule and no other."""
 
-from tests.support.breaches import singpass
+from tests.support.breaches import auth0, entra, helseid, idporten, okta, onelogin, singpass
 from tests.support.breaches.breach import Breach
 
 BREACHES: dict[str, dict[str, Breach]] = {
     "singpass": singpass.BREACHES,
+    "helseid": helseid.BREACHES,
+    "idporten": idporten.BREACHES,
+    "onelogin": onelogin.BREACHES,
+    "auth0": auth0.BREACHES,
+    "okta": okta.BREACHES,
+    "okta-dpop": okta.WITH_DPOP,
+    "entra": entra.BREACHES,
 }

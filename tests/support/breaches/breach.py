@@ -13,6 +13,8 @@ from tests.support.altered_requests import Alteration
 RSA = RSAKey.generate_key(2048).as_dict(private=True)
 EC = ECKey.generate_key("P-256").as_dict(private=True)
 SECRET = "a client secret that is long enough for HS256"
+#: The code where the provider shows an error, and does not send the browser back.
+STOPPED = "the provider shows an error"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +22,13 @@ class Breach:
     """A login that breaks one rule.
 
     :param code: the error that it ends with
+    :param error: the error that the provider sends the browser back with, if it does
     :param config: settings that differ from those of the preset
     :param sends: what the site does not do by itself
     """
 
     code: str
+    error: str | None = None
     config: Mapping[str, Any] = field(default_factory=dict)
     sends: Alteration = field(default_factory=Alteration)
 
