@@ -8,11 +8,13 @@ from urllib.parse import quote_plus
 
 import pytest
 import requests
+from flask import Flask, jsonify
 
-from flask_parjar.testing import ClientMetadata, DevProvider
+from flask_parjar.testing import ClientMetadata, DevProvider, WSGIAdapter
 from tests.testing.conftest import Clock
 from tests.testing.hand_made_client import (
     ASSERTION_TYPE,
+    EC,
     GONE,
     NOW,
     SECRET,
@@ -128,6 +130,73 @@ def test_claims_that_are_demanded(client: HandMadeClient, provider: DevProvider)
     provider.demands.assertion_claims = ("organisation",)
     assert client.push(client_assertion=client.assertion(organisation="1")).status_code == 201
     rejected(client.push(), "organisation is missing")
+
+
+@pytest.mark.parametrize(
+    ("demanded", "accepted"),
+    [
+        ("issuer", ["https://op.example"]),
+        ("endpoint", ["https://op.example/par"]),
+        ("token_endpoint", ["https://op.example/token"]),
+        ("issuer token_endpoint", ["https://op.example", "https://op.example/token"]),
+    ],
+)
+def test_audiences_by_their_names(
+    client: HandMadeClient, provider: DevProvider, demanded: str, accepted: list[str]
+) -> None:
+    provider.demands.assertion_audience = demanded
+    for audience in ("https://op.example", "https://op.example/par", "https://op.example/token"):
+        answer = client.push(client_assertion=client.assertion(aud=audience))
+        assert answer.status_code == (201 if audience in accepted else 401)
+
+
+def test_how_long_an_assertion_may_be_valid(client: HandMadeClient, provider: DevProvider) -> None:
+    provider.demands.assertion_seconds = 60
+    assert client.push(client_assertion=client.assertion(exp=NOW + 60)).status_code == 201
+    rejected(client.push(client_assertion=client.assertion(exp=NOW + 61)), "60 s after iat")
+    rejected(client.push(client_assertion=client.assertion(iat=GONE)), "iat is None")
+    provider.demands.assertion_seconds_left = 50
+    earlier = client.assertion(iat=NOW - 10, exp=NOW + 50)
+    assert client.push(client_assertion=earlier).status_code == 201
+    rejected(client.push(client_assertion=client.assertion(exp=NOW + 51)), "at most 50")
+
+
+def test_how_long_the_text_of_an_assertion_may_be(
+    client: HandMadeClient, provider: DevProvider
+) -> None:
+    text = client.assertion()
+    provider.demands.assertion_length = len(text)
+    assert client.push(client_assertion=text).status_code == 201
+    rejected(client.push(client_assertion=client.assertion(more="x" * 3)), "longer than")
+
+
+def test_a_header_that_is_demanded(client: HandMadeClient, provider: DevProvider) -> None:
+    provider.demands.headers = ("User-Agent",)
+    assert client.push().status_code == 201
+    assert client.push(headers={"User-Agent": ""}).json()["error"] == "invalid_request"
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_a_key_that_is_named_by_its_certificate(provider: DevProvider, published: bool) -> None:
+    jwk = {**EC.as_dict(private=False), "x5t#S256": "thumb"}
+    site = Flask("site")
+    site.add_url_rule("/jwks.json", "jwks", lambda: jsonify({"keys": [jwk]}))
+    provider.http.mount("https://site.example/", WSGIAdapter(site))
+    keys: dict[str, Any] = {"jwks": {"keys": [jwk]}}
+    if published:
+        keys = {"jwks": None, "jwks_uri": "https://site.example/jwks.json"}
+    client = HandMadeClient(provider, **keys)
+    named = client.assertion(header={"kid": GONE, "x5t#S256": "thumb"})
+    rejected(client.push(client_assertion=named), "no kid in the header")
+    provider.demands.key_headers = ("x5t#S256",)
+    for header, accepted in (
+        ({"kid": GONE, "x5t#S256": "thumb"}, True),
+        ({"x5t#S256": "thumb"}, True),
+        ({"kid": GONE, "x5t#S256": "other"}, False),
+        ({"kid": GONE}, False),
+    ):
+        answer = client.push(client_assertion=client.assertion(header=header))
+        assert (answer.json().get("error") != "invalid_client") is accepted
 
 
 def test_an_assertion_is_accepted_once(client: HandMadeClient, clock: Clock) -> None:
