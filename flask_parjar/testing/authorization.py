@@ -7,6 +7,7 @@ identifier, so a session can be ended for every browser.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -20,7 +21,6 @@ from .answers import (
     refusal,
 )
 from .clients import Client
-from .documents import ACR_LEVELS
 from .jarm import wrap
 from .people import Person
 from .state import (
@@ -105,9 +105,9 @@ def next_step(
     OpenID Connect Core sections 3.1.2.1 to 3.1.2.4
     """
     request = interaction.request
-    requested_acr(request)
+    requested_acr(request, provider=provider)
     silent = "none" in request.prompt
-    if sign_in is None or _must_sign_in_again(interaction, sign_in=sign_in, now=provider.now()):
+    if sign_in is None or _must_sign_in_again(interaction, sign_in=sign_in, provider=provider):
         if silent:
             raise refusal(LoginRequiredError, "prompt is none and the person has to sign in")
         return "sign_in"
@@ -118,7 +118,7 @@ def next_step(
     return "done"
 
 
-def requested_acr(request: AuthorizationRequest) -> str | None:
+def requested_acr(request: AuthorizationRequest, *, provider: ProviderState) -> str | None:
     """The level that the client prefers, of those that this provider has.
 
     :raises OAuth2Error: ``unmet_authentication_requirements``: ``acr`` is essential, and the
@@ -126,7 +126,7 @@ def requested_acr(request: AuthorizationRequest) -> str | None:
 
     OpenID Connect Core section 5.5.1.1
     """
-    known = [acr for acr in request.acr_values if acr in ACR_LEVELS]
+    known = [acr for acr in request.acr_values if acr in provider.acr_levels]
     if known:
         return known[0]
     if request.acr_is_essential:
@@ -167,7 +167,7 @@ def grant_code(interaction: Interaction, *, sign_in: SignIn, provider: ProviderS
     """A fresh code for what was requested and agreed to."""
     request = interaction.request
     code = fresh_secret()
-    acr = requested_acr(request) or sign_in.acr
+    acr = requested_acr(request, provider=provider) or sign_in.acr
     grant = Grant(
         id=fresh_secret(),
         request=request,
@@ -200,17 +200,24 @@ def authorization_answer(
     return wrap(answer, client=client, provider=provider)
 
 
-def _must_sign_in_again(interaction: Interaction, *, sign_in: SignIn, now: float) -> bool:
+def _must_sign_in_again(
+    interaction: Interaction, *, sign_in: SignIn, provider: ProviderState
+) -> bool:
     """Whether the sign-in is too weak or too old for this request."""
     request = interaction.request
-    acr = requested_acr(request) or ACR_LEVELS[0]
-    if ACR_LEVELS.index(sign_in.acr) < ACR_LEVELS.index(acr):
+    needed = requested_acr(request, provider=provider)
+    if needed is not None and sign_in.acr not in _at_least(needed, provider=provider):
         return True
     if interaction.signed_in:
         return False
     if request.prompt & {"login", "select_account"} or request.max_age == 0:
         return True
-    return request.max_age is not None and now - sign_in.at > request.max_age
+    return request.max_age is not None and provider.now() - sign_in.at > request.max_age
+
+
+def _at_least(acr: str, *, provider: ProviderState) -> Sequence[str]:
+    """A level, and all that are stronger."""
+    return provider.acr_levels[provider.acr_levels.index(acr) :]
 
 
 def _consent_name(request: AuthorizationRequest, sign_in: SignIn) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
@@ -14,7 +14,7 @@ from werkzeug.datastructures import Headers, MultiDict
 from ..protocol.issuer import PLACEHOLDER
 from .clients import Client, ClientMetadata, KeyCache, make_client
 from .demands import Demands
-from .documents import PATHS, ProviderKeys, endpoint_url
+from .documents import ACR_LEVELS, PATHS, ProviderKeys, endpoint_url
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFaults
 from .people import Person
 
@@ -93,7 +93,7 @@ class SignIn:
     """A person who is signed in at the provider with one browser.
 
     :param at: when, in seconds since 1970
-    :param acr: the authentication context class, one of ``ACR_LEVELS``
+    :param acr: the authentication context class, one of the provider's levels
     :param session_id: stays the same when the same person signs in again
     """
 
@@ -346,6 +346,11 @@ class ProviderState:
         """A list of the metadata as it is now; empty if the member is missing or no list."""
         value = self.metadata.get(member)
         return [str(entry) for entry in value] if isinstance(value, list) else []
+
+    @property
+    def acr_levels(self) -> Sequence[str]:
+        """The authentication context classes, weakest first, as the metadata lists them."""
+        return self.offered("acr_values_supported") or ACR_LEVELS
 
     def audiences(self, demanded: str, *, called: str) -> list[str]:
         """The values of ``aud`` that an audience of `Demands` stands for.

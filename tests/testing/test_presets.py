@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from flask_parjar import ParJar, current_user, step_up_required
 from flask_parjar.testing import PRESETS, Demands, DevProvider, Preset, Rule, Stopped
 from tests.support.altered_requests import AlteredRequests
-from tests.support.breaches import BREACHES
+from tests.support.breaches import BREACHES, entra
 from tests.support.breaches.breach import STOPPED, Breach
 from tests.support.doc_pages import PAGES, blocks
 from tests.support.pages import code_of, is_logged_in
@@ -111,6 +112,43 @@ def test_what_a_preset_says_of_its_rules(preset: Preset) -> None:
         assert date.fromisoformat(rule.read).year >= 2026, rule.name
         assert rule.demand.endswith("."), rule.name
         assert rule.metadata or rule.demands != Demands(), rule.name
+
+
+def test_levels_are_those_of_the_provider() -> None:
+    provider = DevProvider.like("idporten", issuer=ISSUER)
+
+    def strong_view(app: Flask, parjar: ParJar) -> None:
+        @app.get("/strong")
+        @step_up_required(acr="idporten-loa-high")
+        def strong() -> dict[str, Any]:
+            return {"acr": current_user.acr, "amr": [*current_user.amr]}
+
+    visitor = Visitor(make_site(provider, prepare=strong_view), provider)
+    visitor.log_in()
+    visitor.log_in(str(visitor.get("/strong").location))
+    assert visitor.get("/strong").json == {
+        "acr": "idporten-loa-high",
+        "amr": ["pwd", "otp", "mfa"],
+    }
+    visitor.log_in()  # without a level: the weakest
+    assert visitor.get("/strong").status_code == 302
+
+
+@pytest.mark.parametrize("names", [["x5t#S256"], ["kid", "x5t#S256"]])
+def test_a_site_that_authenticates_at_entra_with_its_certificate(names: list[str]) -> None:
+    provider = DevProvider.like("entra", issuer=ISSUER)
+    config = {**entra.CERTIFIED, "PARJAR_KEY_HEADERS": names}
+    visitor = Visitor(make_site(provider, **config), provider)
+    visitor.log_in()
+    assert is_logged_in(visitor)
+
+
+def test_the_tenants_of_entra() -> None:
+    provider = DevProvider.like("entra", issuer="https://login.example/organizations/v2.0")
+    provider.serve_tenants({"ada": "ours", "grace": "theirs"})
+    visitor = Visitor(make_site(provider, PARJAR_TENANTS="ours"), provider)
+    assert visitor.log_in().status_code == 302
+    assert code_of(visitor.log_in(person="grace")) == "tenant_refused"
 
 
 def shown(page: str) -> list[dict[str, Any]]:

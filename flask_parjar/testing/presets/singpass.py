@@ -10,6 +10,7 @@ _DOCS = "https://docs.developer.singpass.gov.sg/docs/technical-specifications"
 _CONCEPTS = f"{_DOCS}/technical-concepts"
 _MOCKPASS = "opengovsg/mockpass: lib/express/fapi/fapi.service.js"
 _READ = "2026-11-30"
+_LEVEL = "urn:singpass:authentication:loa:"
 _STATE = "[A-Za-z0-9/+_=.-]{30,255}"
 
 SINGPASS = Preset(
@@ -52,6 +53,14 @@ SINGPASS = Preset(
             source=_MOCKPASS,
             read=_READ,
             demands=Demands(request_parameters={"nonce": _STATE}),
+        ),
+        Rule(
+            name="acr",
+            demand="Levels are ``urn:singpass:authentication:loa:1`` to ``3``.",
+            source=_MOCKPASS,
+            read=_READ,
+            metadata={"acr_values_supported": [f"{_LEVEL}{number}" for number in (1, 2, 3)]},
+            demands=Demands(request_parameters={"acr_values": f"({_LEVEL}[123])?"}),
         ),
         Rule(
             name="private_key_jwt",

@@ -9,6 +9,9 @@ BREACHES = {
     "unsigned": Breach(code="jar_unsupported", config={"PARJAR_REQUEST": "pushed+signed"}),
     "state": Breach(code="push_refused", sends=Alteration(parameters={"state": "s" * 29})),
     "nonce": Breach(code="push_refused", sends=Alteration(parameters={"nonce": GONE})),
+    "acr": Breach(
+        code="push_refused", config={"PARJAR_AUTHORIZATION_PARAMS": {"acr_values": "phr"}}
+    ),
     "private_key_jwt": Breach(
         code="client_auth_unsupported",
         config={"PARJAR_CLIENT_SECRET": SECRET, "PARJAR_CLIENT_AUTH": "client_secret_basic"},
