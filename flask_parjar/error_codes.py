@@ -242,8 +242,9 @@ CODES: Mapping[str, Code] = {
     "dpop_refused": Code(
         502,
         _SITE,
-        "The provider refused our DPoP proof: compare the clocks, and the URLs in its metadata "
-        "with those that it knows itself by. It may also have asked for a nonce again and again. "
+        "The provider refused our DPoP proof, or there is none because PARJAR_DPOP is not set. "
+        "Compare the clocks, and the URLs in its metadata with those that it knows itself by. It "
+        "may also have asked for a nonce again and again. "
         "If it refuses proofs in pushed requests, set PARJAR_DPOP_AT_PAR to False.",
     ),
     "revocation_refused": Code(

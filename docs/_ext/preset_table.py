@@ -21,18 +21,13 @@ def table_rows(preset: Preset) -> list[str]:
     lines = [
         ".. list-table::",
         "   :header-rows: 1",
-        "   :widths: 56 28 16",
+        "   :widths: 60 40",
         "",
         "   * - What it demands",
-        "     - Source",
-        "     - Read",
+        "     - Source, and when it was read",
     ]
     for rule in preset.rules:
-        lines += [
-            f"   * - {rule.demand}",
-            f"     - {linked(rule.source)}",
-            f"     - {rule.read}",
-        ]
+        lines += [f"   * - {rule.demand}", f"     - {linked(rule.source)}, {rule.read}"]
     return lines
 
 

@@ -68,11 +68,15 @@ def _presets(like: tuple[str, ...], issuers: list[str]) -> dict[str, str]:
         name, _, preset = value.rpartition("=")
         if preset not in PRESETS:
             known = ", ".join(PRESETS)
-            raise click.BadParameter(f"{preset!r} is no preset; write one of {known}")
+            raise click.BadParameter(
+                f"{preset!r} is no preset; write one of {known}", param_hint="--like"
+            )
         issuer = named.get(name) if name or len(issuers) > 1 else issuers[0]
         if issuer not in issuers:
             ours = ", ".join(f"{name}={preset}" for name in named if named[name] in issuers)
-            raise click.BadParameter(f"it is {value}; say which provider: {ours}")
+            raise click.BadParameter(
+                f"it is {value}; say which provider: {ours}", param_hint="--like"
+            )
         presets[issuer] = preset
         click.echo(f" * {issuer} demands what {PRESETS[preset].title} demands")
     return presets
