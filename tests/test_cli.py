@@ -148,6 +148,19 @@ def test_it_demands_what_a_preset_demands(
     assert "dpop_refused" in caplog.text
 
 
+def test_a_site_with_the_settings_of_a_preset_logs_in_at_it(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = DevProvider.like("singpass", issuer=environment["FLASK_PARJAR_ISSUER"]).config()
+    for name, value in config.items():
+        environment[f"FLASK_{name}"] = value if isinstance(value, str) else json.dumps(value)
+    client = site_of(environment, monkeypatch).test_client()
+    with dev_provider_for(tmp_path, environment, "--like", "singpass"):
+        back = sign_in(client.get("/login", base_url="http://127.0.0.1:5000").location)
+        answer = client.get(path_and_query(back), base_url="http://127.0.0.1:5000")
+    assert (answer.status_code, answer.location) == (302, "/")
+
+
 def test_one_of_two_providers_follows_a_preset(
     tmp_path: Path,
     environment: dict[str, str],

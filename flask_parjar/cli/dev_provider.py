@@ -78,7 +78,7 @@ def _presets(like: tuple[str, ...], issuers: list[str]) -> dict[str, str]:
                 f"it is {value}; say which provider: {ours}", param_hint="--like"
             )
         presets[issuer] = preset
-        click.echo(f" * {issuer} demands what {PRESETS[preset].title} demands")
+        click.echo(f" * {issuer} has the rules of {PRESETS[preset].title}")
     return presets
 
 

@@ -38,7 +38,7 @@ ONE_LOGIN = Preset(
         ),
         Rule(
             name="signed",
-            demand="Requests are signed, if the client is registered with JarValidationRequired.",
+            demand="Requests are signed, if ``JarValidationRequired`` is set for the client.",
             source=f"{_DOCS}/configure-for-production/index.html.md.erb",
             read=_READ,
             metadata={"require_signed_request_object": True},
