@@ -24,7 +24,8 @@ class Demands:
     :param assertion_audience: the ``aud`` of client assertions, at every endpoint
     :param assertion_typ: the only ``typ`` of client assertions
     :param key_headers: header members that request objects and client assertions must have besides
-        ``kid``: ``x5t#S256``, ``x5t``, ``x5c``; each must be that of the registered key
+        ``kid``: ``x5t#S256``, ``x5t``, ``x5c``; each must be that of the registered key. With
+        ``x5t#S256`` a client assertion needs no ``kid``
     :param assertion_claims: names of claims that client assertions must have
     :param assertion_seconds: how long after ``iat`` the ``exp`` of client assertions may be
     :param assertion_seconds_left: how long after now it may be
@@ -38,7 +39,8 @@ class Demands:
     :param dpop_claims: names of claims that DPoP proofs must have
     :param dpop_nonces: whether DPoP proofs must have a nonce of ours (RFC 9449 section 8)
     :param headers: names of headers that every request with client authentication must have
-    :param id_token_encryption: encrypts the ID tokens of all clients, whatever they registered
+    :param id_token_encryption: encrypts the ID tokens of clients that register from now on,
+        whatever they register
     :param userinfo_encryption: likewise for userinfo
     """
 
