@@ -77,7 +77,7 @@ class ParJar:
         ``PARJAR_ASSERTION_TYP``, ``PARJAR_ASSERTION_CLAIMS``, ``PARJAR_CLIENT_ASSERTION``,
         ``PARJAR_KEY_HEADERS``, ``PARJAR_HTTP_HEADERS``, ``PARJAR_END_SESSION_URL``,
         ``PARJAR_DPOP``, ``PARJAR_DPOP_AT_PAR``, ``PARJAR_INSECURE_HTTP``, ``PARJAR_CLIENT_CERT``,
-        ``PARJAR_CLIENT_CERT_KEY``, ``PARJAR_BOUND_TOKENS``.
+        ``PARJAR_CLIENT_CERT_KEY``, ``PARJAR_BOUND_TOKENS``, ``PARJAR_PKCE``.
         See ``docs/configuration``.
 
         :raises ConfigError: ``config``, with every fault of the configuration.

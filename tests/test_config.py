@@ -217,6 +217,7 @@ def test_an_unknown_key_without_a_likeness() -> None:
         ("CA_BUNDLE", "no/such/file"),
         ("AUTHORIZATION_PARAMS", {"resource": "orders"}),
         ("INSECURE_HTTP", "true"),
+        ("PKCE", "S256"),
         ("REQUEST", "pushed-and-signed"),
         ("REQUEST", "signed+pushed"),
         ("REQUEST", True),
@@ -350,6 +351,22 @@ def test_parameters_beside_a_pushed_request_object_are_warned_of(
     assert ["PARJAR_REQUEST_BESIDE of provider 'default'" in each for each in warnings] == (
         [True] * warned
     )
+
+
+@pytest.mark.parametrize("level", ["plain", "pushed+signed"])
+def test_a_site_without_pkce_is_warned(level: str) -> None:
+    with_pkce, without = (
+        read(PARJAR_REQUEST=level, PARJAR_PKCE=on).warnings for on in (True, False)
+    )
+    assert not any("PKCE" in each and "is off" in each for each in with_pkce)
+    (added,) = [each for each in without if each.startswith("PARJAR_PKCE of provider 'default'")]
+    assert not any("PKCE" in each for each in without if each is not added)
+
+
+def test_a_client_that_does_not_authenticate_needs_pkce() -> None:
+    public = {"PARJAR_CLIENT_AUTH": "none"}
+    assert read(public).providers
+    assert named(faults(public, PARJAR_PKCE=False)) == ["PARJAR_PKCE"]
 
 
 def test_no_fault_shows_a_secret() -> None:

@@ -63,6 +63,7 @@ BREAKS: list[tuple[str, str, dict[str, Any]]] = [
     ("5.3.3.1 (5)", "CLIENT_ASSERTION", {"PARJAR_CLIENT_ASSERTION": lambda: "an assertion"}),
     ("5.3.3.2 (2)", "REQUEST", {"PARJAR_REQUEST": "signed"}),
     ("5.3.3.2 (2)", "REQUEST", {"PARJAR_REQUEST": "plain"}),
+    ("5.3.3.2 (3)", "PKCE", {"PARJAR_PKCE": False}),
     ("RFC 9126 section 3", "REQUEST_BESIDE", {"PARJAR_REQUEST_BESIDE": "scope"}),
     ("5.4.1 (1)", "SIGNING_KEY", {"PARJAR_SIGNING_KEY": private(P384)}),
     ("5.4.1 (1)", "SIGNING_KEY", {"PARJAR_SIGNING_KEY": private(RSA, alg="RS256")}),

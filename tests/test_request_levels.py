@@ -13,6 +13,7 @@ from flask_parjar import LoginOptions, ParJar
 from flask_parjar.error_codes import CODES
 from flask_parjar.protocol.request_level import REQUEST_LEVELS
 from flask_parjar.testing import DevProvider
+from flask_parjar.testing.browser import Stopped
 from flask_parjar.testing.state import Call
 from tests.support.jwt import read_jwt
 from tests.support.pages import code_of
@@ -67,6 +68,47 @@ def test_a_whole_login(provider: DevProvider, name: str, auth: str) -> None:
     assert visitor.log_in("/login?next=/me").location == "/me"
     assert (visitor.get("/me").json or {})["sub"] == "ada"
     assert len(pushes(provider)) == 2 * level.pushed
+
+
+@pytest.mark.parametrize("name", REQUEST_LEVELS)
+def test_a_login_without_pkce(provider: DevProvider, name: str) -> None:
+    """At a provider that refuses parameters which it does not know."""
+    challenge = ("code_challenge", "code_challenge_method")
+    provider.demands.known_parameters = tuple({*UNSIGNED, *BESIDE, "request_uri"} - {*challenge})
+    app = site_of(provider, name, PARJAR_PKCE=False)
+    visitor = Visitor(app, provider)
+    assert visitor.log_in("/login?next=/me").location == "/me"
+    (form,) = [call.form for call in provider.calls if call.endpoint == "token"]
+    assert "code_verifier" not in form
+    sent: dict[str, Any] = {name: value for name, (value,) in query(visitor.leave()).items()}
+    for push in pushes(provider):
+        sent |= push.form.to_dict()
+    asked = read_jwt(sent["request"])[1] if "request" in sent else sent
+    assert UNSIGNED - {*challenge} <= {*asked} and not {*challenge} & {*asked, *sent}
+
+
+@pytest.mark.parametrize("pkce, code", [(True, "code_refused"), (False, "token_nonce")])
+def test_the_code_of_another_login_is_refused(provider: DevProvider, pkce: bool, code: str) -> None:
+    """RFC 9700 section 4.5.3: by PKCE, or by the nonce alone."""
+    if not pkce:
+        provider.demands.known_parameters = tuple(
+            UNSIGNED - {"code_challenge", "code_challenge_method"}
+        )
+    app = site_of(provider, "plain", PARJAR_PKCE=pkce)
+    victim, thief = Visitor(app, provider), Visitor(app, provider)
+    stolen = query(victim.come_back(victim.leave()))["code"][0]
+    own = thief.come_back(thief.leave(), "grace")
+    assert code_of(thief.get(own.replace(query(own)["code"][0], stolen))) == code
+
+
+def test_a_provider_that_refuses_pkce_refuses_the_browser(provider: DevProvider) -> None:
+    provider.demands.known_parameters = tuple(
+        UNSIGNED - {"code_challenge", "code_challenge_method"}
+    )
+    visitor = Visitor(site_of(provider, "plain"), provider)
+    with pytest.raises(Stopped) as stopped:
+        visitor.log_in()
+    assert stopped.value.status == 400
 
 
 def test_what_is_beside_a_request_object_is_inside_too(provider: DevProvider) -> None:

@@ -147,6 +147,20 @@ def faults_beside_assertion(values: Mapping[str, Any]) -> Iterator[tuple[str, st
         yield "CLIENT_AUTH", "is not private_key_jwt, as it must be with CLIENT_ASSERTION"
 
 
+def faults_without_pkce(values: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The faults of a client that sends no code challenge: ``nonce`` alone protects its code.
+
+    That is enough for clients that authenticate, and for no others.
+
+    RFC 9700 section 2.1.1.
+    """
+    if values.get("PKCE", True) is False and values.get("CLIENT_AUTH") == "none":
+        yield (
+            "PKCE",
+            "is off, and CLIENT_AUTH is none: a client that does not authenticate needs it",
+        )
+
+
 def faults_of_metadata(values: Mapping[str, Any]) -> list[str]:
     """The faults of metadata in the configuration: the operator can correct all of them."""
     try:

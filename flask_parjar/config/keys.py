@@ -38,6 +38,7 @@ KEYS: Mapping[str, Key] = {
     "REQUEST_LIFETIME": Key(values.read_seconds(60, 3600)),
     "HTTP_HEADERS": Key(values.read_http_headers),
     "REQUEST_BESIDE": Key(values.read_request_beside),
+    "PKCE": Key(values.read_flag),
     "ASSERTION_AUDIENCE": Key(values.read_audience("issuer", "endpoint", "token_endpoint")),
     "ASSERTION_TYP": Key(values.read_one_of(*ASSERTION_TYPS)),
     "CLIENT_ASSERTION": Key(values.read_client_assertion),

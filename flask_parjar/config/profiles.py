@@ -132,6 +132,7 @@ _SECURITY = (
             "write pushed+signed or pushed: requests must be pushed",
         ),
     ),
+    Rule("5.3.3.2 (3)", "PKCE", _unless(lambda client: client.pkce, "write True, or leave it out")),
     Rule(
         "RFC 9126 section 3",
         "REQUEST_BESIDE",

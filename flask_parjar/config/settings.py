@@ -23,6 +23,7 @@ from .faults import (
     faults_of_pages,
     faults_of_secret_keys,
     faults_of_uses,
+    faults_without_pkce,
 )
 from .keys import FIELD_OF_KEY, KEYS, MAY_BE_SECRET, REQUEST_LEVEL_OF_FORMER_KEY
 from .profiles import faults_of_profile
@@ -190,6 +191,7 @@ def _read_client(
             faults.append(f"{label(key)} is {values[key]!r:.200}: {fault}")
     faults.extend(f"{label(key)} {fault}" for key, fault in faults_between_keys(values))
     faults.extend(f"{label(key)} {fault}" for key, fault in faults_beside_assertion(values))
+    faults.extend(f"{label(key)} {fault}" for key, fault in faults_without_pkce(values))
     faults.extend(f"{label(key)} {fault}" for key, fault in faults_of_mutual_tls(values))
     if len(faults) == found_before and values.get("METADATA") is not None:
         faults.extend(f"{label('METADATA')}: {fault}" for fault in faults_of_metadata(values))

@@ -12,8 +12,8 @@ _WARNING_OF_LEVEL: Mapping[str, str] = {
     "signed": "PARJAR_REQUEST of provider {name!r} is signed: no one can change a request or make "
     "one up, but the browser carries it in a URL, where extensions, histories and logs can read it",
     "plain": "PARJAR_REQUEST of provider {name!r} is plain: REQUESTS ARE NOT PROTECTED. The "
-    "browser carries each one in a URL, unsigned: it can be read, changed and made up. Only PKCE, "
-    "state and nonce protect the login. If the provider can do more, write pushed+signed, pushed "
+    "browser carries each one in a URL, unsigned: it can be read, changed and made up. Only "
+    "{checks} protect the login. If the provider can do more, write pushed+signed, pushed "
     "or signed",
 }
 
@@ -33,6 +33,11 @@ def insecure_choices(providers: Mapping[str, ClientConfig]) -> Iterator[str]:
                 "name another one's endpoint could use client assertions there. Write issuer if "
                 "the provider accepts that"
             )
+        if not client.pkce:
+            yield (
+                f"PARJAR_PKCE of provider {client.name!r} is off: only nonce protects a login from "
+                "codes of others. For a provider that refuses code_challenge, and no other"
+            )
         if client.request_beside and client.request == "pushed+signed":
             yield (
                 f"PARJAR_REQUEST_BESIDE of provider {client.name!r} sends "
@@ -40,4 +45,5 @@ def insecure_choices(providers: Mapping[str, ClientConfig]) -> Iterator[str]:
                 "section 3: only for a provider that drops a request object without it"
             )
         if client.request in _WARNING_OF_LEVEL:
-            yield _WARNING_OF_LEVEL[client.request].format(name=client.name)
+            checks = "PKCE, state and nonce" if client.pkce else "state and nonce"
+            yield _WARNING_OF_LEVEL[client.request].format(name=client.name, checks=checks)

@@ -78,6 +78,7 @@ class Agreement:
     :param request_signing: None if requests are not signed.
     :param request_encryption: None if request objects are not encrypted.
     :param client_auth: authenticates the client at each endpoint.
+    :param pkce: whether a request has a code challenge, and the token request its verifier.
     :param begin_binding: makes what the tokens of one login are bound to.
     :param userinfo_algs: accepted on userinfo that is signed; empty if none is.
     :param id_token_decryption: for ID tokens, which must then be encrypted; None if they must not.
@@ -101,6 +102,7 @@ class Agreement:
     request_encryption: RequestEncryption | None
     client_auth: Proof = field(repr=False)
     begin_binding: BeginBinding
+    pkce: bool
     id_token_algs: tuple[str, ...]
     userinfo_algs: tuple[str, ...]
     id_token_decryption: Decryption | None
@@ -157,11 +159,11 @@ def agree(
     :returns: the agreement, or all disagreements.
     """
     fields = _Fields()
-    fields.take(_require_pkce(metadata))
     agreement = Agreement(
         issuer=client.issuer,
         tenants=client.tenants,
         client_id=client.client_id,
+        pkce=fields.take(negotiate_pkce(client, metadata)),
         response_mode=fields.take(negotiate_response_mode(client, metadata)),
         fetch_userinfo=fields.take(negotiate_userinfo(client, metadata)),
         client_auth=fields.take(negotiate_client_auth(client, metadata, profile)),
@@ -188,11 +190,15 @@ def agree(
     return tuple(fields.disagreements) or agreement
 
 
-def _require_pkce(metadata: ProviderMetadata) -> None | Disagreement:
+def negotiate_pkce(client: ClientConfig, metadata: ProviderMetadata) -> bool | Disagreement:
+    """Whether a login has a code challenge, which is then S256 (RFC 7636 section 4.2).
+
+    Metadata never switches it off: only the configuration does.
+    """
     challenges = metadata.code_challenge_methods_supported
-    if challenges is not None and "S256" not in challenges:
+    if client.pkce and challenges is not None and "S256" not in challenges:
         return Disagreement(code="pkce_unsupported", detail=f"listed: {list(challenges)}")
-    return None
+    return client.pkce
 
 
 #: What the metadata can have against a request level: it demands more, or offers less.

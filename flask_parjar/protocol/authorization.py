@@ -239,9 +239,10 @@ class AuthorizationRequest:
             "scope": " ".join(transaction.scopes),
             "state": transaction.state,
             "nonce": transaction.nonce,
-            "code_challenge": transaction.code_challenge,
-            "code_challenge_method": "S256",
         }
+        if agreement.pkce:
+            parameters["code_challenge"] = transaction.code_challenge
+            parameters["code_challenge_method"] = "S256"
         return cls(client_id=agreement.client_id, parameters=parameters)
 
     def as_form(self) -> Parameters:

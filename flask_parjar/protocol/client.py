@@ -47,6 +47,7 @@ class ClientConfig:
     request_audience: str = "issuer"
     request_lifetime: int = 600
     request_beside: tuple[str, ...] = ()
+    pkce: bool = True
     http_headers: Callable[[], Mapping[str, str]] | None = None
     assertion_audience: str = "issuer"
     assertion_typ: str = "JWT"

@@ -224,11 +224,12 @@ class Provider:
 
         RFC 6749 section 4.1.3, RFC 7636 section 4.5, RFC 8707 section 2.2.
         """
+        agreement = self.agreement(now)
         form: Parameters = {
             "grant_type": "authorization_code",
             "code": response.code,
             "redirect_uri": transaction.redirect_uri,
-            "code_verifier": transaction.code_verifier,
+            **({"code_verifier": transaction.code_verifier} if agreement.pkce else {}),
             "resource": list(transaction.resources),
         }
         assertions = transaction.assertions
@@ -240,7 +241,7 @@ class Provider:
             binding=binding,
             now=now,
         )
-        current = self.agreement(now).client_auth
+        current = agreement.client_auth
         return replace(
             tokens,
             binding=binding.after(answer),

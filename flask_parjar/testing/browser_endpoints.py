@@ -119,6 +119,8 @@ class BrowserEndpoints:
             raise refusal(InvalidRequestError, "a request must be pushed; send its request_uri")
         if "request_uri" in parameters:
             raise refusal(InvalidRequestError, "send request or request_uri, not both")
+        if unknown := [name for name in parameters if not self.provider.demands.takes(name)]:
+            raise refusal(InvalidRequestError, f"not known here: {', '.join(sorted(unknown))}")
         received = receive(parameters, resources=resources(), client=client, provider=self.provider)
         address = find_return_address(received, provider=self.provider)
         try:

@@ -21,6 +21,8 @@ class Demands:
         made with fosite want ``scope``
     :param request_parameters: regular expressions that the values of parameters must match from
         beginning to end; a parameter that is missing counts as empty
+    :param known_parameters: the only parameters that the browser may bring, as at FranceConnect;
+        without ``code_challenge`` among them there is no PKCE
     :param assertion_audience: the ``aud`` of client assertions, at every endpoint
     :param assertion_typ: the only ``typ`` of client assertions
     :param key_headers: header members that request objects and client assertions must have besides
@@ -47,6 +49,7 @@ class Demands:
     request_audience: str | None = None
     request_beside: tuple[str, ...] = ()
     request_parameters: Mapping[str, str] = field(default_factory=dict)
+    known_parameters: tuple[str, ...] = ()
     assertion_audience: str | None = None
     assertion_typ: str | None = None
     assertion_claims: tuple[str, ...] = ()
@@ -62,6 +65,10 @@ class Demands:
     headers: tuple[str, ...] = ()
     id_token_encryption: Encryption | None = None
     userinfo_encryption: Encryption | None = None
+
+    def takes(self, parameter: str) -> bool:
+        """Whether the browser may bring a parameter."""
+        return not self.known_parameters or parameter in self.known_parameters
 
 
 def all_of(several: Iterable[Demands]) -> Demands:

@@ -171,7 +171,7 @@ def _parse_request(
         address=address,
         scopes=_scopes(text["scope"], client=client),
         nonce=text["nonce"] or None,
-        code_challenge=_challenge(text),
+        code_challenge=_challenge(text) if provider.demands.takes("code_challenge") else None,
         prompt=prompt,
         max_age=_max_age(given),
         acr_values=acr_values,

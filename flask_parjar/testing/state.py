@@ -59,6 +59,7 @@ class AuthorizationRequest:
 
     Only a pushed or signed request is proved to come from that client.
 
+    :param code_challenge: None where requests have none
     :param max_age: in seconds
     :param acr_values: in the client's order of preference
     :param acr_is_essential: whether the login is useless to the client without one of them
@@ -74,7 +75,7 @@ class AuthorizationRequest:
     address: ReturnAddress
     scopes: tuple[str, ...]
     nonce: str | None = field(repr=False)
-    code_challenge: str = field(repr=False)
+    code_challenge: str | None = field(repr=False)
     prompt: frozenset[str]
     max_age: int | None
     acr_values: tuple[str, ...]

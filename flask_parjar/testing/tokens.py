@@ -182,16 +182,25 @@ def _check_resources(resources: list[str], grant: Grant) -> None:
 
 def _redeem_code(form: Mapping[str, str], *, client: Client, provider: ProviderState) -> Grant:
     code, verifier = form.get("code"), form.get("code_verifier")
-    if not code or not verifier:
+    if not code or (not verifier and provider.demands.takes("code_challenge")):
         raise refusal(InvalidRequestError, "code and code_verifier are both needed")
     grant = _use_once(code, provider.memory.codes.pop(code), client=client, provider=provider)
     if form.get("redirect_uri") != grant.request.address.redirect_uri:
         raise refusal(InvalidGrantError, "redirect_uri is not the one of the request")
-    # RFC 7636 section 4.6
-    challenge = create_s256_code_challenge(verifier) if _VERIFIER.fullmatch(verifier) else ""
-    if not hmac.compare_digest(challenge, grant.request.code_challenge):
+    if not _fits(verifier, grant.request.code_challenge):
         raise refusal(InvalidGrantError, "code_verifier does not fit the challenge")
     return grant
+
+
+def _fits(verifier: str | None, challenge: str | None) -> bool:
+    """Whether a verifier is that of the challenge; neither may come alone.
+
+    RFC 7636 section 4.6, RFC 9700 section 4.8.2
+    """
+    if not verifier or challenge is None:
+        return not verifier and challenge is None
+    made = create_s256_code_challenge(verifier) if _VERIFIER.fullmatch(verifier) else ""
+    return hmac.compare_digest(made, challenge)
 
 
 def _redeem_refresh_token(

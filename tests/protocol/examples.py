@@ -157,6 +157,7 @@ def make_agreement(**fields: Any) -> Agreement:
         "request_encryption": None,
         "client_auth": PublicClient(client_id=CLIENT_ID),
         "begin_binding": begin_bearer,
+        "pkce": True,
         "id_token_algs": ("ES256", "EdDSA"),
         "userinfo_algs": ("ES256", "EdDSA"),
         "id_token_decryption": None,

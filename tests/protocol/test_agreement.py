@@ -101,6 +101,7 @@ def test_the_usual_agreement() -> None:
             typ="JWT",
         ),
         begin_binding=begin_bearer,
+        pkce=True,
         id_token_algs=("RS256",),
         userinfo_algs=("RS256",),
         id_token_decryption=None,
@@ -238,7 +239,14 @@ def test_the_levels_that_are_listed(said: object, listed: tuple[str, ...]) -> No
 
 @pytest.mark.parametrize("challenges", [["S256"], ["plain", "S256"], None])
 def test_pkce(challenges: list[str] | None) -> None:
-    assert agreed(CLIENT, make_metadata(code_challenge_methods_supported=challenges))
+    assert agreed(CLIENT, make_metadata(code_challenge_methods_supported=challenges)).pkce is True
+
+
+@pytest.mark.parametrize("challenges", [["S256"], ["plain"], [], None])
+def test_the_configuration_alone_switches_pkce_off(challenges: list[str] | None) -> None:
+    client = dataclasses.replace(CLIENT, pkce=False)
+    metadata = make_metadata(code_challenge_methods_supported=challenges)
+    assert agreed(client, metadata).pkce is False
 
 
 @pytest.mark.parametrize("challenges", [[], ["plain"], ["s256"]])

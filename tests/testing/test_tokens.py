@@ -44,6 +44,14 @@ def test_redeeming(
         assert answer.status_code == 200
 
 
+def test_a_verifier_without_a_challenge_is_refused(client: HandMadeClient) -> None:
+    """RFC 9700 section 4.8.2."""
+    client.provider.demands.known_parameters = ("client_id", "request_uri")
+    without = {"code_challenge": GONE, "code_challenge_method": GONE}
+    refused(client.redeem(client.code(**without)), "invalid_grant", "does not fit the challenge")
+    assert client.redeem(client.code(**without), code_verifier=GONE).status_code == 200
+
+
 API = "https://api.example/"
 
 
