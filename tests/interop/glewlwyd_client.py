@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.interop.client_site import KEYS, SECRET, SITE
 from tests.interop.glewlwyd_process import GlewlwydProcess
+from tests.support.recipes import recipe
 
 #: Its at_hash beside EdDSA is made with SHA-256; the OpenID Connect working group says SHA-512.
 ID_TOKEN_ALGORITHMS = {"RS256": "RS256", "PS256": "PS256", "ES256": "ES256", "EdDSA": "ES256"}
@@ -52,16 +53,15 @@ def settings(
 ) -> dict[str, Any]:
     """Return the configuration of a site that is a client there.
 
-    Glewlwyd wants the called URL as the audience of client assertions. RS256 must be set, because
-    an RSA key signs PS256 by default.
+    It is that of ``docs/providers``. RS256 must be set, because an RSA key signs PS256 by default.
     """
-    config: dict[str, Any] = {
-        "PARJAR_ISSUER": provider.issuer(plugin),
-        "PARJAR_CLIENT_ID": client_id_for(alg, method),
-        "PARJAR_CLIENT_AUTH": method,
-        "PARJAR_SIGNING_KEY": KEYS[alg].as_dict(private=True),
-        "PARJAR_ASSERTION_AUDIENCE": "endpoint",
-    }
+    config = recipe(
+        "Glewlwyd",
+        issuer=provider.issuer(plugin),
+        key=KEYS[alg],
+        PARJAR_CLIENT_ID=client_id_for(alg, method),
+        PARJAR_CLIENT_AUTH=method,
+    )
     if alg == "RS256":
         config["PARJAR_SIGNING_ALG"] = alg
     if method.startswith("client_secret"):

@@ -9,6 +9,7 @@ from flask.testing import FlaskClient
 
 from tests.interop.client_site import KEYS, SECRET, SITE, new_site
 from tests.interop.keycloak_process import KeycloakProcess
+from tests.support.recipes import recipe
 
 ALGORITHMS = ("RS256", "PS256", "ES256", "EdDSA")
 
@@ -76,15 +77,16 @@ def _demands(alg: str, method: str) -> dict[str, str]:
 def settings(
     keycloak: KeycloakProcess, client_id: str, *, alg: str, method: str, **more: Any
 ) -> dict[str, Any]:
-    """Return the configuration of a site that is a client of these tests."""
-    config: dict[str, Any] = {
-        "PARJAR_ISSUER": keycloak.issuer,
-        "PARJAR_CLIENT_ID": client_id,
-        "PARJAR_CLIENT_AUTH": method,
-        "PARJAR_SIGNING_KEY": KEYS[alg].as_dict(private=True),
-        "PARJAR_SIGNING_ALG": alg,
-        "PARJAR_HTTP_TIMEOUT": TIMEOUT,
-    }
+    """Return the configuration of a site that is a client of these tests: that of the page."""
+    config = recipe(
+        "A client in your own realm",
+        issuer=keycloak.issuer,
+        key=KEYS[alg],
+        PARJAR_CLIENT_ID=client_id,
+        PARJAR_CLIENT_AUTH=method,
+        PARJAR_SIGNING_ALG=alg,
+        PARJAR_HTTP_TIMEOUT=TIMEOUT,
+    )
     if method.startswith("client_secret"):
         config["PARJAR_CLIENT_SECRET"] = SECRET
     return config | more

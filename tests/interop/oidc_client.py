@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.interop.client_site import KEYS, SECRET, SITE
 from tests.interop.provider_process import ProviderProcess
+from tests.support.recipes import recipe
 
 
 def client_metadata(client_id: str, alg: str, method: str, **more: Any) -> dict[str, Any]:
@@ -33,17 +34,18 @@ def client_id_for(alg: str, method: str) -> str:
 
 
 def settings(provider: ProviderProcess, alg: str, method: str, **more: Any) -> dict[str, Any]:
-    """Return the configuration of a site that is a client of the matrix.
+    """Return the configuration of a site that is a client of the matrix: that of the documentation.
 
     The algorithm is set where the key has two: an RSA key signs PS256 by default, an Ed25519 key
     has two names for one algorithm.
     """
-    config: dict[str, Any] = {
-        "PARJAR_ISSUER": provider.issuer,
-        "PARJAR_CLIENT_ID": client_id_for(alg, method),
-        "PARJAR_CLIENT_AUTH": method,
-        "PARJAR_SIGNING_KEY": KEYS[alg].as_dict(private=True),
-    }
+    config = recipe(
+        "Your own provider",
+        issuer=provider.issuer,
+        key=KEYS[alg],
+        PARJAR_CLIENT_ID=client_id_for(alg, method),
+        PARJAR_CLIENT_AUTH=method,
+    )
     if alg not in ("PS256", "ES256"):
         config["PARJAR_SIGNING_ALG"] = alg
     if method.startswith("client_secret"):

@@ -8,6 +8,7 @@ import requests
 
 from tests.interop.client_site import KEYS, SECRET, SITE
 from tests.interop.spring_process import SpringProcess
+from tests.support.recipes import recipe
 
 METHODS = ("private_key_jwt", "client_secret_basic", "client_secret_post", "client_secret_jwt")
 
@@ -93,14 +94,18 @@ def settings(
     alg: str = "RS256",
     **more: Any,
 ) -> dict[str, Any]:
-    """Return the configuration of a site that is a client there: it takes no signed requests."""
-    config: dict[str, Any] = {
-        "PARJAR_ISSUER": provider.issuer,
-        "PARJAR_CLIENT_ID": client_id,
-        "PARJAR_CLIENT_AUTH": method,
-        "PARJAR_SIGNING_KEY": KEYS[alg].as_dict(private=True),
-        "PARJAR_REQUEST": "pushed",
-    }
+    """Return the configuration of a site that is a client there: that of ``docs/providers``.
+
+    A test that keeps tokens sets the store.
+    """
+    config = recipe(
+        "Spring Authorization Server",
+        issuer=provider.issuer,
+        key=KEYS[alg],
+        PARJAR_CLIENT_ID=client_id,
+        PARJAR_CLIENT_AUTH=method,
+        PARJAR_STORE=None,
+    )
     if method.startswith("client_secret"):
         config["PARJAR_CLIENT_SECRET"] = secret_of(client_id)
     return config | more

@@ -41,6 +41,7 @@ from tests.interop.glewlwyd_process import (
 from tests.support.headers import FROM_ANOTHER_SITE, FROM_THE_SITE, NAVIGATION
 from tests.support.interop_table import each_shows, shows_at
 from tests.support.jwt import read_jwt
+from tests.support.recipes import recipe
 
 pytestmark = pytest.mark.interop
 shows = shows_at("Glewlwyd")
@@ -62,6 +63,7 @@ CLIENTS = [
         "client_secret_basic",
         token_endpoint_auth_method=["client_secret_basic"],
     ),
+    glewlwyd_client("my-site", "ES256", "private_key_jwt"),
     glewlwyd_client("form-post", "ES256", "private_key_jwt", response_mode="form_post"),
     glewlwyd_client("signed-with-eddsa", "ES256", "private_key_jwt", sign_kid="EdDSA"),
 ]
@@ -111,6 +113,14 @@ def test_a_login_of_the_matrix(
     assert started["request_object"]["header"]["alg"] == alg
     assert login["id_token"]["header"]["alg"] == ID_TOKEN_ALGORITHMS[alg]
     assert "at_hash" in login["checked"]
+
+
+def test_the_settings_of_the_documentation_log_people_in(
+    provider: GlewlwydProcess, glewlwyd_browser: GlewlwydBrowser
+) -> None:
+    site = new_site(recipe("Glewlwyd", issuer=provider.issuer("oidc"), key=EC))
+    log_in(site, glewlwyd_browser)
+    assert account(site)["name"] == "Ada"
 
 
 @shows("the keys of the site by URL")

@@ -19,6 +19,7 @@ from werkzeug.serving import make_server
 from flask_parjar import claims_required, current_user, step_up_required
 from flask_parjar.testing.serving import running
 from tests.interop.client_site import (
+    EC,
     account,
     asks_for_a_login,
     begin,
@@ -32,6 +33,7 @@ from tests.interop.keycloak_browser import KeycloakBrowser
 from tests.interop.keycloak_client import (
     ALGORITHMS,
     AUTHENTICATORS,
+    TIMEOUT,
     keycloak_client,
     register,
     settings,
@@ -40,6 +42,7 @@ from tests.interop.keycloak_client import (
 from tests.interop.keycloak_process import KeycloakProcess
 from tests.support.headers import FROM_ANOTHER_SITE, NAVIGATION
 from tests.support.interop_table import each_shows, shows_at
+from tests.support.recipes import recipe
 
 pytestmark = pytest.mark.interop
 
@@ -102,7 +105,8 @@ def test_the_client_of_the_realm_file_and_the_roles_of_the_realm(
 ) -> None:
     """Registered by the file alone; only the port is another one at which the site has its keys."""
     home = "http://127.0.0.1:5000"
-    site = site_of(keycloak, "my-site")
+    shown = recipe("A client in your own realm", issuer=keycloak.issuer, key=EC)
+    site = new_site({**shown, "PARJAR_HTTP_TIMEOUT": TIMEOUT})
     app: Flask = site.application
 
     @app.get("/edit")

@@ -29,6 +29,7 @@ from tests.interop.scripted_browser import OpenBrowser
 from tests.support.headers import FROM_ANOTHER_SITE, FROM_THE_SITE, NAVIGATION
 from tests.support.interop_table import each_shows, shows_at
 from tests.support.jwt import read_jwt
+from tests.support.recipes import recipe
 
 pytestmark = pytest.mark.interop
 shows = shows_at("oidc-provider")
@@ -48,6 +49,7 @@ ODD_SECRET = "p%40ss:w+rd / 100% = $?&;#0123456789"
 CLIENTS = [
     client_metadata(client_id_for(alg, way), alg, way) for alg in KEYS for way in METHODS
 ] + [
+    client_metadata("my-site", "ES256", "private_key_jwt"),
     client_metadata("odd: id/+%", "ES256", "client_secret_basic", client_secret=ODD_SECRET),
     client_metadata("unconfirmed", "ES256", "private_key_jwt", jwks={"keys": []}),
     client_metadata("of-two", "ES256", "private_key_jwt", redirect_uris=[f"{SITE}/callback/work"]),
@@ -149,12 +151,11 @@ def test_a_second_login_asks_the_provider_for_no_document(
     ]
 
 
-def test_without_a_secret_private_key_jwt_is_chosen(
+def test_the_settings_of_the_documentation_log_people_in(
     provider: ProviderProcess, open_browser: OpenBrowser
 ) -> None:
-    config = settings(provider, "PS256", "private_key_jwt")
-    del config["PARJAR_CLIENT_AUTH"]
-    site = new_site(config)
+    """Without a secret ``private_key_jwt`` is chosen."""
+    site = new_site(recipe("Your own provider", issuer=provider.issuer, key=EC))
     log_in(site, open_browser(provider))
     assert account(site)["subject"] == "ada"
 

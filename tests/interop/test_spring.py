@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from joserfc.jwk import RSAKey
 
 from tests.interop.client_site import (
+    EC,
     RSA,
     SITE,
     account,
@@ -31,6 +32,7 @@ from tests.interop.spring_process import SpringProcess
 from tests.support.headers import FROM_THE_SITE, NAVIGATION
 from tests.support.interop_table import ABSENT, each_shows, shows_at
 from tests.support.jwt import read_jwt
+from tests.support.recipes import recipe
 
 pytestmark = pytest.mark.interop
 shows = shows_at("Spring Authorization Server")
@@ -78,7 +80,7 @@ def test_the_client_of_the_documentation_logs_in(
     spring: SpringProcess, scripted_browser: ScriptedBrowser
 ) -> None:
     """Its assertions are signed with ES256: the algorithm of the ID tokens is another matter."""
-    site = new_site(settings(spring, "my-site", "private_key_jwt", "ES256"))
+    site = new_site(recipe("Spring Authorization Server", issuer=spring.issuer, key=EC))
     log_in(site, scripted_browser)
     assert account(site)["subject"] == "ada"
 
