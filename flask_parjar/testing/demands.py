@@ -23,6 +23,7 @@ class Demands:
         beginning to end; a parameter that is missing counts as empty
     :param known_parameters: the only parameters that the browser may bring, as at FranceConnect;
         without ``code_challenge`` among them there is no PKCE
+    :param request_encrypted: whether request objects must be encrypted
     :param assertion_audience: the ``aud`` of client assertions, at every endpoint
     :param assertion_typ: the only ``typ`` of client assertions
     :param key_headers: header members that request objects and client assertions must have besides
@@ -50,6 +51,7 @@ class Demands:
     request_beside: tuple[str, ...] = ()
     request_parameters: Mapping[str, str] = field(default_factory=dict)
     known_parameters: tuple[str, ...] = ()
+    request_encrypted: bool = False
     assertion_audience: str | None = None
     assertion_typ: str | None = None
     assertion_claims: tuple[str, ...] = ()

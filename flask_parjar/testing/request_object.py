@@ -44,8 +44,8 @@ def _decrypted(text: str, *, client: Client, provider: ProviderState) -> str:
     """
     registered = client.request_object_encryption
     if not is_encrypted(text):
-        if registered is not None:
-            raise Unproven("it is not encrypted, which this client registered")
+        if registered is not None or provider.demands.request_encrypted:
+            raise Unproven("it is not encrypted, as it must be for this client")
         return text
     name = "request_object_encryption_{}_values_supported"
     offered = [provider.offered(name.format(what)) for what in ("alg", "enc")]

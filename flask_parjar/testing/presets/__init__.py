@@ -5,8 +5,10 @@ from types import MappingProxyType
 
 from .auth0 import AUTH0
 from .entra import ENTRA
+from .franceconnect import FRANCECONNECT, FRANCECONNECT_PLUS
 from .helseid import HELSEID
 from .idporten import IDPORTEN
+from .itsme import ITSME
 from .okta import OKTA, OKTA_DPOP
 from .onelogin import ONE_LOGIN
 from .preset import Preset, Rule, follow, with_fresh_keys
@@ -25,5 +27,8 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "okta": OKTA,
         "okta-dpop": OKTA_DPOP,
         "entra": ENTRA,
+        "itsme": ITSME,
+        "franceconnect": FRANCECONNECT,
+        "franceconnect-plus": FRANCECONNECT_PLUS,
     }
 )

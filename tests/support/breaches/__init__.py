@@ -1,6 +1,16 @@
 """For each rule of each preset, a login that breaks this rule and no other."""
 
-from tests.support.breaches import auth0, entra, helseid, idporten, okta, onelogin, singpass
+from tests.support.breaches import (
+    auth0,
+    entra,
+    franceconnect,
+    helseid,
+    idporten,
+    itsme,
+    okta,
+    onelogin,
+    singpass,
+)
 from tests.support.breaches.breach import Breach
 
 BREACHES: dict[str, dict[str, Breach]] = {
@@ -12,4 +22,7 @@ BREACHES: dict[str, dict[str, Breach]] = {
     "okta": okta.BREACHES,
     "okta-dpop": okta.WITH_DPOP,
     "entra": entra.BREACHES,
+    "itsme": itsme.BREACHES,
+    "franceconnect": franceconnect.BREACHES,
+    "franceconnect-plus": franceconnect.BREACHES_OF_PLUS,
 }
