@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from .auth0 import AUTH0
+from .authlete import AUTHLETE
+from .curity import CURITY
+from .duende import DUENDE
 from .entra import ENTRA
 from .franceconnect import FRANCECONNECT, FRANCECONNECT_PLUS
 from .helseid import HELSEID
@@ -11,6 +14,7 @@ from .idporten import IDPORTEN
 from .itsme import ITSME
 from .okta import OKTA, OKTA_DPOP
 from .onelogin import ONE_LOGIN
+from .pingfederate import PINGFEDERATE
 from .preset import Preset, Rule, follow, with_fresh_keys
 from .singpass import SINGPASS
 
@@ -30,5 +34,9 @@ PRESETS: Mapping[str, Preset] = MappingProxyType(
         "itsme": ITSME,
         "franceconnect": FRANCECONNECT,
         "franceconnect-plus": FRANCECONNECT_PLUS,
+        "curity": CURITY,
+        "pingfederate": PINGFEDERATE,
+        "duende": DUENDE,
+        "authlete": AUTHLETE,
     }
 )

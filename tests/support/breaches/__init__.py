@@ -2,6 +2,9 @@
 
 from tests.support.breaches import (
     auth0,
+    authlete,
+    curity,
+    duende,
     entra,
     franceconnect,
     helseid,
@@ -9,6 +12,7 @@ from tests.support.breaches import (
     itsme,
     okta,
     onelogin,
+    pingfederate,
     singpass,
 )
 from tests.support.breaches.breach import Breach
@@ -25,4 +29,8 @@ BREACHES: dict[str, dict[str, Breach]] = {
     "itsme": itsme.BREACHES,
     "franceconnect": franceconnect.BREACHES,
     "franceconnect-plus": franceconnect.BREACHES_OF_PLUS,
+    "curity": curity.BREACHES,
+    "pingfederate": pingfederate.BREACHES,
+    "duende": duende.BREACHES,
+    "authlete": authlete.BREACHES,
 }
