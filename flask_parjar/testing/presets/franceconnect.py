@@ -7,6 +7,7 @@ from ..demands import Demands
 from .preset import Preset, Rule
 
 _SOURCES = "france-connect/sources"
+_CONFIGURATIONS = f"{_SOURCES}: back/instances"
 _PARAMETERS = f"{_SOURCES}: back/apps/core-fcp/src/dto/authorize-params.dto.ts"
 _PLUS = "france-connect/Documentation-FranceConnect-Plus: fs/technique"
 _ENDPOINTS = f"{_PLUS}/technique-endpoints.md"
@@ -19,10 +20,11 @@ _KNOWN = (
 _ENCRYPTION = Encryption("RSA-OAEP", "A256GCM")
 
 
-def _rules(configuration: str) -> tuple[Rule, ...]:
+def _rules(configuration: str, *, levels: list[str]) -> tuple[Rule, ...]:
     """The rules that both have.
 
     :param configuration: where the configuration of one is
+    :param levels: its authentication context classes, weakest first
     """
     return (
         Rule(
@@ -51,6 +53,13 @@ def _rules(configuration: str) -> tuple[Rule, ...]:
                 "token_endpoint_auth_methods_supported": ["client_secret_post", "private_key_jwt"]
             },
         ),
+        Rule(
+            name="acr",
+            demand=f"Levels: {', '.join(f'``{each}``' for each in levels)}.",
+            source=configuration,
+            read=_READ,
+            metadata={"acr_values_supported": levels},
+        ),
     )
 
 
@@ -69,7 +78,7 @@ FRANCECONNECT = Preset(
         "PARJAR_AUTHORIZATION_PARAMS": {"acr_values": "eidas1"},
     },
     rules=(
-        *_rules(f"{_SOURCES}: back/instances/core-fcp-low/src/config/oidc-provider.ts"),
+        *_rules(f"{_CONFIGURATIONS}/core-fcp-low/src/config/oidc-provider.ts", levels=["eidas1"]),
         Rule(
             name="acr_values",
             demand="``acr_values`` is there.",
@@ -114,7 +123,10 @@ FRANCECONNECT_PLUS = Preset(
         "PARJAR_AUTHORIZATION_PARAMS": {"acr_values": "eidas2"},
     },
     rules=(
-        *_rules(f"{_SOURCES}: back/instances/core-fcp-high/src/config/oidc-provider.ts"),
+        *_rules(
+            f"{_CONFIGURATIONS}/core-fcp-high/src/config/oidc-provider.ts",
+            levels=["eidas2", "eidas3"],
+        ),
         Rule(
             name="acr_values",
             demand="``acr_values`` is ``eidas2`` or ``eidas3``.",

@@ -50,6 +50,17 @@ ITSME = Preset(
             demands=Demands(request_parameters={"scope": r"(.* )?service:\S+( .*)?"}),
         ),
         Rule(
+            name="acr",
+            demand="Levels are ``…/acr_basic`` and ``…/acr_advanced``.",
+            source=_REQUEST,
+            read=_READ,
+            metadata={
+                "acr_values_supported": [
+                    f"http://itsme.services/v2/claim/acr_{level}" for level in ("basic", "advanced")
+                ]
+            },
+        ),
+        Rule(
             name="client_auth",
             demand="The site authenticates with ``private_key_jwt`` or ``client_secret_post``.",
             source=f"{_DOCS}: _OIDCplatforms/IAM.md",

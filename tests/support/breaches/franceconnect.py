@@ -4,12 +4,19 @@ from typing import Any
 
 from tests.support.altered_requests import Alteration
 from tests.support.breaches.breach import EC, STOPPED, Breach
+from tests.support.breaches.idporten import OTHER_LEVEL
 from tests.testing.hand_made_client import GONE
 
 
 def sent(code: str = "provider_refused", **parameters: Any) -> Breach:
     """A login whose request has other parameters."""
     return Breach(code=code, error="invalid_request", sends=Alteration(parameters=parameters))
+
+
+def of_another_level(acr_values: str) -> Breach:
+    """A login that is of no use without a level of other providers."""
+    asked = {"acr_values": acr_values, "claims": OTHER_LEVEL}
+    return Breach(code="acr_unsupported", config={"PARJAR_AUTHORIZATION_PARAMS": asked})
 
 
 UNPUSHED = Breach(code="par_unsupported", config={"PARJAR_REQUEST": "pushed"})
@@ -21,6 +28,7 @@ BREACHES = {
     "unpushed": UNPUSHED,
     "parameters": Breach(code=STOPPED, config={"PARJAR_PKCE": True}),
     "client_auth": CLIENT_AUTH,
+    "acr": of_another_level("eidas1"),
     "acr_values": sent(acr_values=GONE),
     "state": sent("state_missing", state=GONE),
     "nonce": sent(nonce="n" * 21),
@@ -35,6 +43,7 @@ BREACHES_OF_PLUS = {
         code=STOPPED, config={"PARJAR_REQUEST": "signed", "PARJAR_SIGNING_KEY": EC}
     ),
     "client_auth": CLIENT_AUTH,
+    "acr": of_another_level("eidas2"),
     "acr_values": sent(acr_values="eidas1"),
     "state": sent("state_forged", state="s" * 31),
     "nonce": sent(nonce="n" * 31),

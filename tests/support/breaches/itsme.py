@@ -1,6 +1,7 @@
 """Logins at itsme that break one rule."""
 
 from tests.support.breaches.breach import BY_SECRET, EC, STOPPED, Breach
+from tests.support.breaches.idporten import OTHER_LEVEL
 
 BREACHES = {
     "unpushed": Breach(code="par_unsupported", config={"PARJAR_REQUEST": "pushed"}),
@@ -9,6 +10,9 @@ BREACHES = {
         code="provider_refused",
         error="invalid_request",
         config={"PARJAR_SCOPES": "openid profile"},
+    ),
+    "acr": Breach(
+        code="acr_unsupported", config={"PARJAR_AUTHORIZATION_PARAMS": {"claims": OTHER_LEVEL}}
     ),
     "client_auth": Breach(code="client_auth_unsupported", config=BY_SECRET),
     "assertion_algorithm": Breach(
