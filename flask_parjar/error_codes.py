@@ -325,7 +325,8 @@ CODES: Mapping[str, Code] = {
     "issuer_missing": Code(
         400,
         "The answer of the identity provider is incomplete.",
-        "The provider's metadata promises an iss parameter, but the callback has none (RFC 9207).",
+        "The callback has no iss parameter (RFC 9207). The provider's metadata promises it, or "
+        "PARJAR_PROFILE demands it: switch it on at the provider.",
     ),
     "code_missing": Code(
         400,
