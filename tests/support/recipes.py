@@ -15,26 +15,23 @@ from tests.support.doc_pages import PAGES, RST_BLOCK
 _HEADING = re.compile(r"^(\S.*)\n[=~-]{3,}\n", re.MULTILINE)
 
 
-def shown_settings(page: str, heading: str, *, caption: str = "") -> dict[str, Any]:
-    """The settings of a block below a heading, as ``from_prefixed_env`` reads them.
-
-    :param caption: that of the block, if the section has several.
-    """
-    parts = _HEADING.split(PAGES[page])
-    (section,) = [
-        below for title, below in zip(parts[1::2], parts[2::2], strict=True) if title == heading
-    ]
-    found = [
-        body
-        for _, language, options, body in RST_BLOCK.findall(section)
-        if language == "ini" and (not caption or f":caption: {caption}\n" in options)
-    ]
-    assert found, f"{page}: {heading} shows no settings"
-    lines = [line.strip() for line in found[0].splitlines() if line.strip()]
+def settings_of(block: str) -> dict[str, Any]:
+    """The settings in a block of environment variables, as ``from_prefixed_env`` reads them."""
+    lines = [line.strip() for line in block.splitlines() if line.strip()]
     with patch.dict(os.environ, dict(line.split("=", 1) for line in lines), clear=True):
         config = Config("")
         config.from_prefixed_env()
-    return dict(config)
+    return {name: value for name, value in config.items() if name.startswith("PARJAR_")}
+
+
+def shown_settings(page: str, heading: str) -> dict[str, Any]:
+    """The settings of the first block below a heading."""
+    parts = _HEADING.split(PAGES[page])
+    titles = zip(parts[1::2], parts[2::2], strict=True)
+    (section,) = [below for title, below in titles if title == heading]
+    found = [body for _, language, _, body in RST_BLOCK.findall(section) if language == "ini"]
+    assert found, f"{page}: {heading} shows no settings"
+    return settings_of(found[0])
 
 
 def recipe(heading: str, *, issuer: str, key: Key, **more: Any) -> dict[str, Any]:

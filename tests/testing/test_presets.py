@@ -17,6 +17,7 @@ from tests.support.breaches import BREACHES, entra
 from tests.support.breaches.breach import STOPPED, Breach
 from tests.support.doc_pages import PAGES, blocks
 from tests.support.pages import code_of, is_logged_in
+from tests.support.recipes import settings_of
 from tests.support.site import ISSUER, Visitor, make_site, path_and_query, query
 
 ROWS = [(name, rule) for name, of_preset in BREACHES.items() for rule in of_preset]
@@ -152,17 +153,8 @@ def test_the_tenants_of_entra() -> None:
 
 
 def shown(page: str) -> list[dict[str, Any]]:
-    """The settings in each block of a page, as ``app.config.from_prefixed_env`` reads them."""
-    found = []
-    for block in blocks(page, "ini"):
-        app = Flask(__name__)
-        lines = dict(line.split("=", 1) for line in block.text.splitlines() if line)
-        with pytest.MonkeyPatch.context() as patched:
-            for name, value in lines.items():
-                patched.setenv(name, value)
-            app.config.from_prefixed_env()
-        found.append({k: v for k, v in app.config.items() if k.startswith("PARJAR_")})
-    return found
+    """The settings in each block of a page."""
+    return [settings_of(block.text) for block in blocks(page, "ini")]
 
 
 @pytest.mark.parametrize("name", PRESETS)
