@@ -286,6 +286,7 @@ def test_an_app_that_starts_only_once(tmp_path: Path) -> None:
     [
         ({"SECRET_KEY": "dev"}, "configuration", ["SECRET_KEY", "32"]),
         ({"PARJAR_INSECURE_HTTP": True}, "configuration", ["PARJAR_INSECURE_HTTP"]),
+        ({"PARJAR_PKCE": False}, "configuration", ["PARJAR_PKCE"]),
         ({"PARJAR_STORE": "memory"}, "PARJAR_STORE", ["memory"]),
         ({"SESSION_COOKIE_SECURE": True}, "session cookie", ["SESSION_COOKIE_SECURE"]),
     ],
