@@ -55,6 +55,20 @@ CODES: Mapping[str, Code] = {
         "This site has no identity provider with this name.",
         "The name in the URL is not in PARJAR_PROVIDERS.",
     ),
+    "issuer_unknown": Code(
+        400,
+        "This site has no login at the identity provider that the link names.",
+        "Another site began a login (OpenID Connect Core section 4), and its iss is not exactly "
+        "the issuer of a provider: PARJAR_ISSUER, or a tenant of PARJAR_TENANTS. Or it is the "
+        "issuer of another provider than the one in the URL.",
+    ),
+    "initiation_malformed": Code(
+        400,
+        "The link or the form that led you here is not well formed.",
+        "Another site began a login (OpenID Connect Core section 4): iss is missing in its form, "
+        "the form is too long, or iss, login_hint or target_link_uri came twice or is longer than "
+        "2,048 characters.",
+    ),
     "par_unsupported": Code(
         502,
         _SITE,

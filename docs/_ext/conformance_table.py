@@ -15,7 +15,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from flask_parjar.error_codes import CODES
 from flask_parjar.testing import FAULTS
-from tests.conformance.table import MODULES, PENDING, ROWS, Row
+from tests.conformance.table import MODULES, ROWS, Row
 
 #: What the site does if it accepts what the provider does, by the story of the row.
 _ACCEPTED = {
@@ -26,6 +26,7 @@ _ACCEPTED = {
     "logout": "has ended its session, and shows its page",
     "logout_token": "ends the session",
     "frame": "ends the session of this browser",
+    "third_party": "begins a login at the provider that ``iss`` names; none at another one",
 }
 #: What becomes of a refusal, where it does not end a login.
 _REFUSED = {
@@ -60,8 +61,6 @@ def misdeed(row: Row) -> str:
 def outcome(module: str) -> str:
     """What the site does. The plans of OpenID Connect have no push."""
     row = ROWS[module]
-    if row.needs in PENDING:
-        return f"*{PENDING[row.needs]}*"
     if row.code is None:
         return _ACCEPTED[row.story]
     if row.story in _REFUSED:

@@ -48,6 +48,7 @@ from .cookie_diagnosis import (
 )
 from .error_page import add_headers, page_of_login, remember_page
 from .errors import LoginRequired
+from .initiated_login import InitiatedLogin, ask_again_by_get
 from .logout import backchannel_logout, frontchannel_logout, logout
 from .own_urls import callback_url, return_path
 from .request_kind import (
@@ -79,10 +80,10 @@ _PLAIN = LoginOptions()  # a login that asks for nothing beyond the configuratio
 def make_blueprint(*, url_prefix: str | None, named: bool) -> Blueprint:
     """Make the routes; each named provider has its own login and callback."""
     blueprint = Blueprint("parjar", __name__, url_prefix=url_prefix, template_folder="../templates")
-    blueprint.add_url_rule("/login", view_func=login)
+    blueprint.add_url_rule("/login", view_func=login, methods=["GET", "POST"])
     of_provider = "/<provider>" if named else ""
     if named:
-        blueprint.add_url_rule("/login/<provider>", view_func=login)
+        blueprint.add_url_rule("/login/<provider>", view_func=login, methods=["GET", "POST"])
     blueprint.add_url_rule(f"/callback{of_provider}", view_func=callback, methods=["GET", "POST"])
     blueprint.add_url_rule("/logout", view_func=logout, methods=["GET", "POST"])
     blueprint.add_url_rule(
@@ -97,10 +98,16 @@ def make_blueprint(*, url_prefix: str | None, named: bool) -> Blueprint:
 def login(provider: str | None = None) -> ResponseReturnValue:
     """``GET /login?next=/path``: begin a login and redirect the browser to the provider.
 
+    Another site begins one with ``iss``, by GET or POST: see `InitiatedLogin`.
+
     :raises LoginRequired: the request is not a navigation.
     """
     if not is_navigation():
         raise LoginRequired  # a script cannot follow to the provider, and no image begins a login
+    if request.method == "POST":
+        return ask_again_by_get(provider)
+    if "iss" in request.args:
+        return _login_of_another_site(provider)
     options, person = _chosen_options(), ANONYMOUS
     if not is_speculative():
         step_up, other_before = _begin_step_up(now=int(time.time()))
@@ -114,6 +121,24 @@ def login(provider: str | None = None) -> ResponseReturnValue:
         names = {each: url_for(".login", provider=each, next=next_path) for each in providers}
         return render_template("parjar/choose.html", providers=names)
     return start_login(name, options, next=request.args.get("next"), person=person)
+
+
+def _login_of_another_site(provider: str | None) -> ResponseReturnValue:
+    """Begin a login that another site asks for. A page that is not of this site is ignored."""
+    with reporting_failures(provider):
+        asked = InitiatedLogin.parse(request.args)
+        names = asked.find_providers(provider)
+    options = _chosen_options()
+    if asked.login_hint:
+        options = replace(options, login_hint=asked.login_hint)
+    if options.provider in names:
+        names = [options.provider]
+    if len(names) > 1:
+        urls = {each: asked.url_at(each) for each in names}
+        return render_template("parjar/choose.html", providers=urls)
+    if not is_speculative():
+        forget_attempts()
+    return start_login(names[0], options, next=asked.target_link_uri or None)
 
 
 def start_login(

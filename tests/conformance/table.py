@@ -17,11 +17,6 @@ from typing import Any, NamedTuple
 
 MODULES: dict[str, Any] = json.loads(Path(__file__).with_name("modules.json").read_text("utf-8"))
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
-#: What is not supported yet, by the name that rows give it. Remove a name here when it is: then its
-#: tests must pass.
-PENDING = {
-    "third_party": "third-party-initiated login is not supported yet",
-}
 
 
 class Variant(NamedTuple):
@@ -57,7 +52,6 @@ class Row(NamedTuple):
     :param header: changes of the header of a logout token.
     :param claims: changes of the claims of a logout token.
     :param state: with which the browser returns from a logout; None for what was sent.
-    :param needs: a name of ``PENDING`` while it is there.
     """
 
     does: str
@@ -68,7 +62,6 @@ class Row(NamedTuple):
     header: Mapping[str, object] = {}
     claims: Mapping[str, object] = {}
     state: str | None = None
-    needs: str | None = None
 
 
 _REQUESTS = (Variant("plain_http_request"), Variant("request_object"))
@@ -234,7 +227,6 @@ _OIDC: dict[str, Row] = {
     "-3rd-party-init-login": Row(
         "sends the browser to the site's login with ``iss``",
         story="third_party",
-        needs="third_party",
     ),
 }
 _FAPI: dict[str, Row] = {
@@ -383,11 +375,6 @@ class Case(NamedTuple):
     def row(self) -> Row:
         """What is expected."""
         return ROWS[self.module]
-
-    @property
-    def pending(self) -> str | None:
-        """Why it cannot pass yet."""
-        return PENDING.get(self.row.needs or "")
 
     @property
     def id(self) -> str:

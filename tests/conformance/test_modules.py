@@ -12,14 +12,13 @@ from urllib.parse import urlencode
 import pytest
 from werkzeug.test import TestResponse
 
-from flask_parjar import ConfigError
 from flask_parjar.error_codes import CODES
 from flask_parjar.testing import FAULTS, REFRESH_FAULTS
 from flask_parjar.testing.browser import Browser
 from tests.conformance.checks import CHECKS
 from tests.conformance.list_modules import PLANS as LISTED
 from tests.conformance.site import Scene, make_scene
-from tests.conformance.table import MODULES, PENDING, PLANS, ROWS, Case, all_cases
+from tests.conformance.table import MODULES, PLANS, ROWS, Case, all_cases
 from tests.support.headers import FROM_HERE, SCRIPT
 from tests.support.pages import code_of, is_logged_in
 from tests.support.site import ISSUER, Visitor, make_site_of_two, path_and_query, query
@@ -32,16 +31,7 @@ def cases(story: str) -> pytest.MarkDecorator:
     """Run a test for each case whose row has this story."""
     STORIES.add(story)
     found = [case for case in all_cases() if case.row.story == story]
-    return pytest.mark.parametrize(
-        "case", [pytest.param(case, id=case.id, marks=marks_of(case)) for case in found]
-    )
-
-
-def marks_of(case: Case) -> list[pytest.MarkDecorator]:
-    if case.pending is None:
-        return []
-    raises = (ConfigError, AssertionError)
-    return [pytest.mark.xfail(strict=True, raises=raises, reason=case.pending)]
+    return pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in found])
 
 
 def test_every_module_has_a_row_and_every_row_a_module() -> None:
@@ -55,12 +45,8 @@ def test_every_module_has_a_row_and_every_row_a_module() -> None:
 
 def test_every_row_names_a_fault_and_a_code_that_exist() -> None:
     known = {*FAULTS, *REFRESH_FAULTS, None}
-    assert {row.fault for row in ROWS.values() if row.needs not in PENDING} <= known
+    assert {row.fault for row in ROWS.values()} <= known
     assert {row.code for row in ROWS.values()} <= {*CODES, None}
-
-
-def test_a_row_needs_each_thing_that_is_pending() -> None:
-    assert {row.needs for row in ROWS.values()} == {*PENDING, None}
 
 
 def test_a_fault_that_names_a_module_is_the_one_of_its_row() -> None:
