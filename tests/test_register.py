@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -24,8 +25,9 @@ SITE = "https://site.test/shop"
 #: The registered names (the IANA registry *OAuth Dynamic Client Registration Metadata*).
 REGISTERED = set(
     """
-    redirect_uris token_endpoint_auth_method grant_types response_types client_name scope jwks_uri
-    jwks application_type id_token_signed_response_alg id_token_encrypted_response_alg
+    redirect_uris initiate_login_uri token_endpoint_auth_method grant_types response_types
+    client_name scope jwks_uri jwks application_type
+    id_token_signed_response_alg id_token_encrypted_response_alg
     id_token_encrypted_response_enc userinfo_encrypted_response_alg userinfo_encrypted_response_enc
     request_object_signing_alg request_object_encryption_alg request_object_encryption_enc
     token_endpoint_auth_signing_alg post_logout_redirect_uris frontchannel_logout_uri
@@ -62,6 +64,7 @@ CONFIGURATIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {},
         {
             "redirect_uris": [f"{SITE}/callback"],
+            "initiate_login_uri": f"{SITE}/login",
             "post_logout_redirect_uris": [f"{SITE}/"],
             "frontchannel_logout_uri": f"{SITE}/frontchannel-logout",
             "jwks_uri": f"{SITE}/.well-known/jwks.json",
@@ -183,6 +186,7 @@ def test_on_this_machine_the_keys_themselves_are_given(provider: DevProvider) ->
         "http://localhost:5000/callback",
     ]
     assert "jwks_uri" not in metadata
+    assert "initiate_login_uri" not in metadata  # it must be https
     assert [sorted(jwk) for jwk in metadata["jwks"]["keys"]] == [
         ["alg", "crv", "kid", "kty", "use", "x", "y"]
     ]
@@ -266,6 +270,7 @@ def test_what_a_person_types(
     assert (secret or "PRIVATE") not in result.output
     assert app.config["PARJAR_SIGNING_KEY"]["d"] not in result.output
     if words == "auth0":
+        assert f"Application Login URI  {SITE}/login\n" in re.sub("  +", "  ", result.output)
         assert ("Private Key JWT" in result.output) is (secret is None)
         assert ("Require Pushed Authorization Requests" in result.output) is (level != "plain")
     if words == "entra":
@@ -342,8 +347,8 @@ def test_several_providers() -> None:
     everything = run(app, "--site", SITE).output
     assert all(each.issuer in everything for each in (work, home))
     assert f"{SITE}/callback/work" in everything
-    assert document(app, "--site", SITE, "--provider", "home")["redirect_uris"] == [
-        f"{SITE}/callback/home"
-    ]
+    metadata = document(app, "--site", SITE, "--provider", "home")
+    assert metadata["redirect_uris"] == [f"{SITE}/callback/home"]
+    assert metadata["initiate_login_uri"] == f"{SITE}/login/home"
     for arguments in (["--json"], ["--for", "keycloak"], ["--provider", "x"], ["--for", "x"]):
         assert run(app, *arguments).exit_code == 2

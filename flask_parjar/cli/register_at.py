@@ -84,6 +84,8 @@ def _attributes(method: str, metadata: Mapping[str, Any]) -> Iterator[tuple[str,
 
 
 def _words_of_auth0(metadata: Mapping[str, Any]) -> Rows:
+    if "initiate_login_uri" in metadata:
+        yield "Settings, Application Login URI", metadata["initiate_login_uri"]
     yield "Settings, Allowed Callback URLs", ", ".join(metadata["redirect_uris"])
     if "post_logout_redirect_uris" in metadata:
         pages = ", ".join(metadata["post_logout_redirect_uris"])

@@ -36,6 +36,7 @@ def client_metadata(
         "client_name": app.name,
         "application_type": "web",
         "redirect_uris": _urls(app, "parjar.callback", client, site, client.redirect_uri),
+        "initiate_login_uri": _login_url(app, client, site),
         "response_types": ["code"],
         "grant_types": _grant_types(app, client),
         "scope": " ".join(client.scopes),
@@ -54,6 +55,12 @@ def _urls(
     if configured is not None:
         return [configured]
     return [url_at(app, endpoint, client.name, site=each) for each in with_both_names(site)]
+
+
+def _login_url(app: Flask, client: ClientConfig, site: str) -> str | None:
+    """Where others begin a login; None on plain http, where the standard allows none."""
+    url = url_at(app, "parjar.login", client.name, site=site)
+    return url if url.startswith("https:") else None
 
 
 def _grant_types(app: Flask, client: ClientConfig) -> list[str]:
