@@ -594,6 +594,34 @@ def test_several_providers_share_what_they_do_not_say() -> None:
     assert work.signing_keys[0].kid == home.signing_keys[0].kid
 
 
+@pytest.mark.parametrize(
+    "labels, are_good",
+    [
+        ({"work": "Employees", "home": "Guests"}, True),
+        ({"work": "home at work", "home": None}, True),
+        ({"work": "home", "home": None}, False),  # a label that is another's name
+        ({"work": "Employees", "home": " Employees "}, False),
+    ],
+)
+def test_each_provider_has_a_label_of_its_own(
+    labels: dict[str, str | None], are_good: bool
+) -> None:
+    sections = {name: {"label": label} for name, label in labels.items()}
+    if are_good:
+        assert [c.label for c in read(PARJAR_PROVIDERS=sections).providers.values()] == [
+            *labels.values()
+        ]
+    else:
+        (fault,) = faults(PARJAR_PROVIDERS=sections)
+        assert all(repr(name) in fault for name in labels)
+
+
+@pytest.mark.parametrize("label", ["", "  ", 5, ["Employees"]])
+def test_a_label_is_text(label: Any) -> None:
+    found = faults(PARJAR_PROVIDERS={"work": {"label": label}})
+    assert named(found) == ["PARJAR_PROVIDERS['work']['label']"]
+
+
 def test_the_faults_of_a_section_name_it() -> None:
     found = faults(
         PARJAR_CLIENT_ID=None,

@@ -580,7 +580,6 @@ def test_a_key_that_two_providers_know_for_different_algorithms_is_published_onc
     assert [(jwk["kid"], jwk.get("alg")) for jwk in keys] == [("one name", None)]
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F6")
 def test_the_choice_of_a_provider_shows_labels(provider: DevProvider) -> None:
     """Where a provider has none, its name."""
     sections = {"work": {"client_id": "w", "label": "Staff & friends"}, "home": {"client_id": "h"}}

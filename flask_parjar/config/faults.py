@@ -196,6 +196,19 @@ def faults_of_kids(providers: Mapping[str, ClientConfig]) -> list[str]:
     ]
 
 
+def faults_of_labels(providers: Mapping[str, ClientConfig]) -> Iterator[str]:
+    """Providers that look the same in the page where people choose one."""
+    seen: dict[str, str] = {}
+    for name, client in providers.items():
+        label = client.label or name
+        other = seen.setdefault(label, name)
+        if other != name:
+            yield (
+                f"PARJAR_PROVIDERS: {other!r} and {name!r} are both shown as {label!r:.80}: give "
+                "each a label of its own"
+            )
+
+
 def faults_of_uses(providers: Mapping[str, ClientConfig]) -> Iterator[str]:
     """A key that signs and decrypts: each use could harm the other (RFC 7517 section 4.2)."""
     signing = [k for each in providers.values() for k in each.signing_keys + each.assertion_keys]

@@ -29,6 +29,7 @@ class Key(NamedTuple):
 KEYS: Mapping[str, Key] = {
     "ISSUER": Key(values.read_text),
     "CLIENT_ID": Key(values.read_client_id),
+    "LABEL": Key(values.read_text),
     "TENANTS": Key(values.read_tenants),
     "CLIENT_SECRET": Key(values.read_text),
     "CLIENT_AUTH": Key(values.read_one_of(*CLIENT_AUTHS)),

@@ -19,6 +19,7 @@ from .faults import (
     faults_between_keys,
     faults_of_audiences,
     faults_of_kids,
+    faults_of_labels,
     faults_of_metadata,
     faults_of_pages,
     faults_of_secret_keys,
@@ -78,6 +79,7 @@ def read_settings(config: Mapping[str, Any], *, secret_key: object) -> Settings:
     sections = values.pop("PROVIDERS", None)
     providers = {} if named and sections is None else _read_providers(sections, values, faults)
     if not faults:  # else a client may be without its keys
+        faults.extend(faults_of_labels(providers))
         faults.extend(faults_of_kids(providers))
         faults.extend(faults_of_uses(providers))
         faults.extend(faults_of_audiences(providers))

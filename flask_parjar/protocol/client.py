@@ -38,6 +38,7 @@ class ClientConfig:
     name: str
     issuer: str
     client_id: str
+    label: str | None = None
     tenants: frozenset[str] = frozenset()
     client_secret: str | None = field(default=None, repr=False)
     client_auth: str | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
@@ -118,8 +119,9 @@ def login(provider: str | None = None) -> ResponseReturnValue:
     providers = current_runtime().providers
     if name is None and len(providers) > 1:
         next_path = request.args.get("next")
-        names = {each: url_for(".login", provider=each, next=next_path) for each in providers}
-        return render_template("parjar/choose.html", providers=names)
+        return _choice(
+            {each: url_for(".login", provider=each, next=next_path) for each in providers}
+        )
     return start_login(name, options, next=request.args.get("next"), person=person)
 
 
@@ -134,11 +136,20 @@ def _login_of_another_site(provider: str | None) -> ResponseReturnValue:
     if options.provider in names:
         names = [options.provider]
     if len(names) > 1:
-        urls = {each: asked.url_at(each) for each in names}
-        return render_template("parjar/choose.html", providers=urls)
+        return _choice({each: asked.url_at(each) for each in names})
     if not is_speculative():
         forget_attempts()
     return start_login(names[0], options, next=asked.target_link_uri or None)
+
+
+def _choice(urls: Mapping[str, str]) -> ResponseReturnValue:
+    """The page where a person chooses a provider.
+
+    :param urls: of the login at each provider, by its name.
+    """
+    providers = current_runtime().providers
+    labels = {name: providers[name].client.label or name for name in urls}
+    return render_template("parjar/choose.html", providers=urls, labels=labels)
 
 
 def start_login(
