@@ -23,7 +23,15 @@ from tests.support.headers import FROM_HERE
 from tests.support.jwt import read_jwt
 from tests.support.pages import code_of
 from tests.support.raw_server import always, answer, raw_server
-from tests.support.site import ISSUER, SCOPES, Visitor, make_site, path_and_query, query
+from tests.support.site import (
+    ISSUER,
+    SCOPES,
+    Visitor,
+    make_site,
+    make_site_of_two,
+    path_and_query,
+    query,
+)
 
 
 def pushed(provider: DevProvider) -> dict[str, list[str]]:
@@ -225,8 +233,9 @@ def test_only_a_navigation_begins_a_login(
     assert provider.calls == []
 
 
-def test_a_post_is_no_login(visitor: Visitor, provider: DevProvider) -> None:
-    assert visitor.post("/login").status_code == 405
+def test_a_post_without_an_issuer_is_no_login(visitor: Visitor, provider: DevProvider) -> None:
+    page = visitor.post("/login")
+    assert (page.status_code, code_of(page)) == (400, "initiation_malformed")
     assert provider.calls == []
 
 
@@ -514,6 +523,7 @@ def test_free_parameters_may_not_speak_for_the_library() -> None:
             "login_hint a number": {"login_hint": 5},
             "ui_locales a list": {"ui_locales": ["de", "en"]},
             "prompt a list": {"prompt": ["login"]},
+            "other_account as text": {"other_account": "yes"},
             "an acr value with a space": {"acr_values": ["a b"]},
             "a parameter that is no JSON": {"params": {"x": float("nan")}},
             "claims as text": {"claims": '{"userinfo": {}}'},
@@ -901,7 +911,6 @@ def people_to_be(visitor: Visitor, browser: Browser, page: TestResponse) -> set[
     return people
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F4")
 def test_a_page_that_refuses_a_user_leads_to_another_account(provider: DevProvider) -> None:
     def prepare(app: Flask, parjar: ParJar) -> None:
         app.get("/navy")(claims_required(org="navy")(lambda: "navy"))
@@ -915,7 +924,91 @@ def test_a_page_that_refuses_a_user_leads_to_another_account(provider: DevProvid
     assert visitor.get("/navy").text == "navy"
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F4")
+@pytest.mark.parametrize(
+    "listed, configured, wanted",
+    [
+        (["none", "login", "select_account"], None, "select_account"),
+        (["none", "login"], None, "login"),
+        (None, None, "login"),
+        ("select_account", None, "login"),  # no list
+        ([None, 5, "select_account"], None, "select_account"),
+        (["select_account"], "consent", "consent select_account"),
+        (["select_account"], "login", "login"),
+        (["login"], "consent select_account", "consent select_account"),
+        (["select_account"], "none", "select_account"),
+    ],
+)
+def test_another_account_is_asked_for_as_the_provider_can(
+    provider: DevProvider, listed: Any, configured: str | None, wanted: str
+) -> None:
+    """Whether the configuration has a prompt, or the app chooses one."""
+    provider.metadata["prompt_values_supported"] = listed
+    params = {} if configured is None else {"prompt": configured}
+    site = make_site(provider, PARJAR_AUTHORIZATION_PARAMS=params)
+    Visitor(site, provider).leave("/login?prompt=select_account")
+    assert request_object(provider)["prompt"] == wanted
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        parjar.login_options(lambda: LoginOptions(prompt=configured))
+
+    Visitor(make_site(provider, prepare=prepare), provider).leave("/login?prompt=select_account")
+    assert request_object(provider)["prompt"] == wanted
+
+
+@pytest.mark.parametrize("prompt", ["none", "login", "create", "select_account login", ""])
+def test_a_link_can_ask_for_no_other_prompt(
+    visitor: Visitor, provider: DevProvider, prompt: str
+) -> None:
+    visitor.get("/login", query_string={"prompt": prompt})
+    assert "prompt" not in request_object(provider)
+
+
+def test_another_account_may_be_at_another_provider() -> None:
+    app, _, home = make_site_of_two()
+    visitor = Visitor(app, home)
+    page = visitor.get("/login?next=/me&prompt=select_account")
+    links = [html.unescape(link) for link in re.findall(r'href="(/login[^"]*)"', page.text)]
+    assert [link.partition("?")[0] for link in links] == ["/login/work", "/login/home"]
+    away = visitor.leave(links[1])
+    assert request_object(home)["prompt"] == "select_account"
+    assert visitor.get(visitor.come_back(away)).location == "/me"
+
+
+def test_a_view_can_let_the_person_choose_another_account(provider: DevProvider) -> None:
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        app.get("/switch")(lambda: parjar.login(LoginOptions(other_account=True), next="/me"))
+
+    visitor = Visitor(make_site(provider, prepare=prepare), provider)
+    browser = provider.browser()
+    visitor.get(path_and_query(browser.sign_in(visitor.leave())))
+    visitor.get(path_and_query(browser.sign_in(visitor.leave("/switch"), "grace")))
+    assert visitor.get("/me").json["sub"] == "grace"
+
+
+@pytest.mark.parametrize(
+    "path, fault, code, helps",
+    [
+        ("/login", "response_error_access_denied", "access_denied", True),
+        ("/reports", None, "insufficient_scope", True),
+        ("/acme", None, "insufficient_claims", True),
+        ("/login", "response_error_server_error", "provider_refused", False),
+        ("/login", "id_token_nonce_missing", "token_nonce", False),
+    ],
+)
+def test_another_account_is_offered_where_it_may_help(
+    provider: DevProvider, path: str, fault: str | None, code: str, helps: bool
+) -> None:
+    visitor = Visitor(make_site(provider, PARJAR_SCOPES="openid"), provider)
+    if fault is None:
+        visitor.log_in()
+        page = visitor.get(path)
+    else:
+        with provider.fault(fault):
+            page = visitor.log_in(path)
+    assert code_of(page) == code
+    assert ("prompt=select_account" in page.text) is helps
+
+
 def test_a_person_without_an_account_is_led_to_another_one(provider: DevProvider) -> None:
     def prepare(app: Flask, parjar: ParJar) -> None:
         parjar.user_loader(lambda identity: {"grace": "of the navy"}.get(identity.subject))

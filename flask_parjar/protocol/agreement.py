@@ -89,6 +89,8 @@ class Agreement:
     :param https_redirect_uri: whether the ``redirect_uri`` must be https, or on loopback.
     :param claims_parameter: whether the provider reads ``claims`` (OpenID Connect Core 5.5).
     :param acr_values: the levels of authentication that the provider lists; empty if it lists none.
+    :param other_account_prompt: the ``prompt`` with which a person who is signed in at the provider
+        can choose another account there.
     :param details_types: the types of ``authorization_details`` that the provider lists; None if it
         has no such list.
     :param authorization_params: further parameters of every authorization request.
@@ -114,6 +116,7 @@ class Agreement:
     https_redirect_uri: bool
     claims_parameter: bool
     acr_values: tuple[str, ...]
+    other_account_prompt: str
     details_types: tuple[str, ...] | None
     authorization_params: Mapping[str, Any]
     trusted_audiences: tuple[str, ...]
@@ -182,6 +185,7 @@ def agree(
         https_redirect_uri=profile.https_redirect_uri,
         claims_parameter=metadata.claims_parameter_supported,
         acr_values=metadata.acr_values_supported,
+        other_account_prompt=_other_account_prompt(metadata),
         details_types=metadata.authorization_details_types_supported,
         authorization_params=client.authorization_params,
         trusted_audiences=client.trusted_audiences,
@@ -199,6 +203,14 @@ def negotiate_pkce(client: ClientConfig, metadata: ProviderMetadata) -> bool | D
     if client.pkce and challenges is not None and "S256" not in challenges:
         return Disagreement(code="pkce_unsupported", detail=f"listed: {list(challenges)}")
     return client.pkce
+
+
+def _other_account_prompt(metadata: ProviderMetadata) -> str:
+    """``select_account`` if the provider lists it; every provider must know ``login``.
+
+    OpenID Connect Core 15.1, Initiating User Registration via OpenID Connect 1.0 section 4.2.
+    """
+    return "select_account" if "select_account" in metadata.prompt_values_supported else "login"
 
 
 #: What the metadata can have against a request level: it demands more, or offers less.

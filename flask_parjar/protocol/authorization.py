@@ -55,6 +55,8 @@ class LoginOptions:
     :param login_hint: who will probably log in: a user name or an e-mail address.
     :param prompt: ``login``, ``none``, ``consent``, ``select_account``, ``create``, or
         several of them with spaces between. A value that only your provider has goes into `params`.
+    :param other_account: whether a person who is signed in at the provider may choose another
+        account: ``prompt`` then has ``select_account`` if the provider lists it, else ``login``.
     :param max_age: seconds since the person last proved who they are; checked in the ID token.
     :param acr_values: wanted authentication contexts, best first.
     :param essential_acr: whether an ID token with another ``acr`` is refused.
@@ -76,6 +78,7 @@ class LoginOptions:
     scopes: Sequence[str] | None = None
     login_hint: str | None = None
     prompt: str | None = None
+    other_account: bool = False
     max_age: int | None = None
     acr_values: Sequence[str] = ()
     essential_acr: bool = False
@@ -188,6 +191,7 @@ _CHECKS: Sequence[tuple[str, Callable[[object], bool], str]] = (
     ("scopes", _are_scopes, "write a list of words with openid among them"),
     ("login_hint", _is_text, "write a string"),
     ("prompt", _is_prompt, "write none, or some of login, consent, select_account, create"),
+    ("other_account", lambda value: isinstance(value, bool), "write True or False"),
     ("max_age", _is_age, "write a whole number of seconds, 0 or more"),
     ("acr_values", _are_words, "write a list of words"),
     ("essential_acr", lambda value: isinstance(value, bool), "write True or False"),
@@ -269,7 +273,7 @@ def _asked(agreement: Agreement, options: LoginOptions) -> dict[str, Any]:
     )
     asked = {
         "login_hint": options.login_hint,
-        "prompt": options.prompt,
+        "prompt": _prompt(agreement, options),
         "max_age": options.max_age,
         "acr_values": " ".join(acr_values) or None,
         "ui_locales": options.ui_locales,
@@ -279,6 +283,17 @@ def _asked(agreement: Agreement, options: LoginOptions) -> dict[str, Any]:
         "response_mode": agreement.response_mode,
     }
     return {name: value for name, value in asked.items() if value is not None}
+
+
+def _prompt(agreement: Agreement, options: LoginOptions) -> str | None:
+    """``prompt``, with what lets a person choose another account if that is wanted."""
+    if not options.other_account:
+        return options.prompt
+    configured = {**agreement.authorization_params, **options.params}.get("prompt")
+    words = str(options.prompt or configured or "").split()
+    if "login" not in words and "select_account" not in words:
+        words = [*(word for word in words if word != "none"), agreement.other_account_prompt]
+    return " ".join(words)
 
 
 def _as_text(value: Any) -> str | list[str]:

@@ -80,6 +80,7 @@ class ProviderMetadata:
     A list is None if the metadata does not have it. That is not the same as an empty list.
 
     :param acr_values_supported: empty if the metadata does not have it.
+    :param prompt_values_supported: likewise.
     :param mtls_endpoint_aliases: the URLs at which an endpoint takes client certificates, by the
         name of the endpoint (RFC 8705 section 5).
     :param faulty_aliases: the names of those that cannot be used, each with the reason.
@@ -122,6 +123,7 @@ class ProviderMetadata:
     claims_parameter_supported: bool
     request_parameter_supported: bool | None
     acr_values_supported: tuple[str, ...]
+    prompt_values_supported: tuple[str, ...]
     ignored: tuple[str, ...]
 
     @classmethod
@@ -169,7 +171,8 @@ class ProviderMetadata:
             document.get("mtls_endpoint_aliases"), allow_http=allow_http
         )
         members.update(mtls_endpoint_aliases=aliases, faulty_aliases=faulty)
-        members["acr_values_supported"] = _strings(document.get("acr_values_supported"))
+        for name in ("acr_values_supported", "prompt_values_supported"):
+            members[name] = _strings(document.get(name))
         return cls(**members, ignored=tuple(ignored))
 
 

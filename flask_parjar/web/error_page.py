@@ -17,6 +17,17 @@ from .own_urls import (
 )
 from .request_kind import is_navigation
 
+#: Errors of an account that another account of the same person may not have.
+_OF_THE_ACCOUNT = frozenset(
+    (
+        "access_denied",
+        "insufficient_authorization_details",
+        "insufficient_claims",
+        "insufficient_scope",
+        "tenant_refused",
+        "user_refused",
+    )
+)
 _HEADERS = {
     "Cache-Control": "no-store",
     "Vary": "Cookie",
@@ -68,6 +79,7 @@ def _error_page(error: CodedError) -> str:
         error=error,
         denied=isinstance(error, AccessDenied) or error.error_code == "step_up_failed",
         retry_url=_way_on(error),
+        other_account_url=_way_on_as_another(error),
         home_url=with_script_root(current_runtime().settings.after_logout or "/"),
         shown_to_operator=current_app.debug,
     )
@@ -79,6 +91,13 @@ def _way_on(error: CodedError) -> str:
     if error.error_code == "other_person" and page is not None and not _at_login():
         return page  # a plain login would log the other person in with one click
     return url_of_login(_provider_of(error), next=page)
+
+
+def _way_on_as_another(error: CodedError) -> str | None:
+    """The URL of a login with another account; None where that would not help."""
+    if error.error_code not in _OF_THE_ACCOUNT:
+        return None
+    return url_of_login(_provider_of(error), next=_page_wanted(error), other_account=True)
 
 
 def _provider_of(error: CodedError) -> str | None:

@@ -20,6 +20,8 @@ OWN_ENDPOINTS = frozenset(
     f"parjar.{name}"
     for name in ("login", "callback", "logout", "backchannel_logout", "frontchannel_logout", "jwks")
 )
+#: The ``prompt`` of a link to ``/login`` that lets the person choose another account.
+OTHER_ACCOUNT = "select_account"
 _DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _IN_A_PATH = "/:@!$&'()*+,;=~-._"
 
@@ -40,13 +42,26 @@ def login_url(next: str | None = None, provider: str | None = None) -> str:
     return url_of_login(name, next=page)
 
 
-def url_of_login(provider: str | None, *, next: str | None, step_up: str | None = None) -> str:
+def url_of_login(
+    provider: str | None,
+    *,
+    next: str | None,
+    step_up: str | None = None,
+    other_account: bool = False,
+) -> str:
     """The URL of the login at a provider, or, with None, at one that the visitor chooses.
 
     :param next: a checked path of this site.
+    :param other_account: whether the person can choose another account there.
     """
     named = current_runtime().settings.named
-    return url_for("parjar.login", provider=provider if named else None, next=next, step_up=step_up)
+    return url_for(
+        "parjar.login",
+        provider=provider if named else None,
+        next=next,
+        step_up=step_up,
+        prompt=OTHER_ACCOUNT if other_account else None,
+    )
 
 
 def page_to_return_to() -> str | None:

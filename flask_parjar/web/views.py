@@ -16,7 +16,6 @@ from flask import (
     redirect,
     render_template,
     request,
-    url_for,
 )
 from flask import session as flask_session
 from flask.typing import ResponseReturnValue
@@ -51,7 +50,7 @@ from .error_page import add_headers, page_of_login, remember_page
 from .errors import LoginRequired
 from .initiated_login import InitiatedLogin, ask_again_by_get
 from .logout import backchannel_logout, frontchannel_logout, logout
-from .own_urls import callback_url, return_path
+from .own_urls import OTHER_ACCOUNT, callback_url, return_path, url_of_login
 from .request_kind import (
     MAX_FORM,
     decline_prefetch,
@@ -110,19 +109,20 @@ def login(provider: str | None = None) -> ResponseReturnValue:
     if "iss" in request.args:
         return _login_of_another_site(provider)
     options, person = _chosen_options(), ANONYMOUS
+    if request.args.get("prompt") == OTHER_ACCOUNT:
+        options = replace(options, other_account=True)
     if not is_speculative():
         step_up, other_before = _begin_step_up(now=int(time.time()))
         if step_up is not None:
             options, person = _stepped_up(options, step_up, ask_who=other_before)
             provider = options.provider  # a step-up is at the provider of the person's session
-    name = provider or options.provider
-    providers = current_runtime().providers
-    if name is None and len(providers) > 1:
-        next_path = request.args.get("next")
-        return _choice(
-            {each: url_for(".login", provider=each, next=next_path) for each in providers}
-        )
-    return start_login(name, options, next=request.args.get("next"), person=person)
+    name, next_path = provider or options.provider, request.args.get("next")
+    names = list(current_runtime().providers)
+    if name is None and len(names) > 1:
+        other = options.other_account
+        urls = [url_of_login(each, next=next_path, other_account=other) for each in names]
+        return _choice(dict(zip(names, urls, strict=True)))
+    return start_login(name, options, next=next_path, person=person)
 
 
 def _login_of_another_site(provider: str | None) -> ResponseReturnValue:
@@ -448,6 +448,7 @@ def _stepped_up(
         options,
         provider=person.provider or wanted.provider,
         prompt="login" if ask_who else options.prompt,
+        other_account=False,
         acr_values=wanted.acr_values or options.acr_values,
         essential_acr=wanted.essential_acr or options.essential_acr,
         max_age=options.max_age if wanted.max_age is None else wanted.max_age,

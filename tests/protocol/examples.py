@@ -169,6 +169,7 @@ def make_agreement(**fields: Any) -> Agreement:
         "https_redirect_uri": False,
         "claims_parameter": True,
         "acr_values": (),
+        "other_account_prompt": "login",
         "details_types": None,
         "authorization_params": {},
         "trusted_audiences": (),

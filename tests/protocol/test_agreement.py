@@ -113,6 +113,7 @@ def test_the_usual_agreement() -> None:
         iss_required=False,
         claims_parameter=False,
         acr_values=(),
+        other_account_prompt="login",
         details_types=None,
         authorization_params={},
         trusted_audiences=(),

@@ -41,6 +41,8 @@ FLAGS = (
     "require_signed_request_object",
     "tls_client_certificate_bound_access_tokens",
 )
+#: Lists that count as empty if they are missing or wrong.
+OPTIONAL_STRINGS = ("acr_values_supported", "prompt_values_supported")
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,7 @@ def test_only_the_required_members() -> None:
         **dict.fromkeys((*LISTS, *ENCRYPTION_LISTS)),
         **dict.fromkeys((*FLAGS, "claims_parameter_supported"), False),
         "request_parameter_supported": None,
-        "acr_values_supported": (),
+        **dict.fromkeys(OPTIONAL_STRINGS, ()),
         "mtls_endpoint_aliases": {},
         "faulty_aliases": {},
         "ignored": (),
@@ -109,7 +111,7 @@ def test_everything_that_is_read() -> None:
         **{name: ["a", "b"] for name in (*LISTS, *ENCRYPTION_LISTS)},
         **dict.fromkeys((*FLAGS, "claims_parameter_supported"), True),
         "request_parameter_supported": True,
-        "acr_values_supported": ["a", "b"],
+        **{name: ["a", "b"] for name in OPTIONAL_STRINGS},
         "mtls_endpoint_aliases": {"token_endpoint": f"{ISSUER}:8443/token"},
     }
     parsed = ProviderMetadata.parse(
@@ -117,7 +119,7 @@ def test_everything_that_is_read() -> None:
     )
     assert dataclasses.asdict(parsed) == {
         **document,
-        **{name: ("a", "b") for name in (*LISTS, *ENCRYPTION_LISTS, "acr_values_supported")},
+        **{name: ("a", "b") for name in (*LISTS, *ENCRYPTION_LISTS, *OPTIONAL_STRINGS)},
         "faulty_aliases": {},
         "ignored": (),
     }
