@@ -55,10 +55,7 @@ def test_a_navigation_is_sent_to_the_login(visitor: Visitor, headers: dict[str, 
         {"Sec-Fetch-Mode": "cors"},
         {"Sec-Fetch-Mode": "same-origin", "Accept": "text/html"},
         {"Accept": "*/*"},  # curl, requests, and fetch of a browser without Fetch Metadata
-        pytest.param(
-            {"Accept": "text/html, */*", "HX-Request": "true"},
-            marks=pytest.mark.xfail(strict=True, reason="NEWCOMER F15, FLASK-REVIEW 29 p39"),
-        ),
+        {"Accept": "text/html, */*", "HX-Request": "true"},
         # As htmx asks where there is no Fetch Metadata, such as on plain http.
         {"HX-Request": "true", "Accept": "*/*"},
     ],
@@ -74,7 +71,6 @@ def test_a_script_gets_json(visitor: Visitor, headers: dict[str, str]) -> None:
     assert response.headers["Cache-Control"] == "no-store"
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F15")
 def test_htmx_is_sent_to_the_login(visitor: Visitor) -> None:
     """It shows no answer with this status, but goes where this header says."""
     headers = {"HX-Request": "true", "Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
@@ -82,6 +78,39 @@ def test_htmx_is_sent_to_the_login(visitor: Visitor) -> None:
     response = visitor.get("/me", headers={**headers, "HX-Current-URL": page, "Referer": page})
     assert (response.status_code, response.json["login_url"]) == (401, "/login?next=/page")
     assert response.headers.get("HX-Redirect") == "/login?next=/page"
+
+
+@pytest.mark.parametrize(
+    "page, referrer, back",
+    [
+        ("http://localhost/page?tab=2#top", "", "/login?next=/page?tab%3D2"),
+        ("https://evil.example/page", "", "/login"),
+        ("https://evil.example/page", "http://localhost/form", "/login?next=/form"),
+        ("http://localhost//evil.example", "", "/login"),
+        ("http://[broken", "", "/login"),
+        ("/page", "", "/login"),  # htmx sends the whole URL
+        ("", "http://localhost/form", "/login?next=/form"),
+    ],
+)
+def test_htmx_comes_back_to_a_page_of_this_site(
+    visitor: Visitor, page: str, referrer: str, back: str
+) -> None:
+    headers = {"HX-Request": "true", "HX-Current-URL": page, "Referer": referrer}
+    response = visitor.post("/save", headers=headers)
+    assert (response.status_code, response.headers["HX-Redirect"]) == (401, back)
+
+
+def test_htmx_is_sent_nowhere_where_no_login_helps(visitor: Visitor) -> None:
+    visitor.log_in()
+    response = visitor.get("/acme", headers={"HX-Request": "true", "Accept": "*/*"})
+    assert (response.status_code, response.json["error"]) == (403, "insufficient_claims")
+    assert "HX-Redirect" not in response.headers
+
+
+def test_a_link_of_htmx_to_the_login_becomes_a_navigation(visitor: Visitor) -> None:
+    response = visitor.get("/login?next=/me", headers={"HX-Request": "true", "Accept": "*/*"})
+    assert response.headers["HX-Redirect"] == "/login?next=/me"
+    assert "HX-Redirect" not in visitor.get("/me", headers=SCRIPT).headers
 
 
 def test_a_protected_post_comes_back_to_a_page(visitor: Visitor) -> None:

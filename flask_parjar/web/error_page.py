@@ -15,7 +15,7 @@ from .own_urls import (
     url_of_login,
     with_script_root,
 )
-from .request_kind import is_navigation
+from .request_kind import is_navigation, is_of_htmx
 
 #: Errors of an account that another account of the same person may not have.
 _OF_THE_ACCOUNT = frozenset(
@@ -62,7 +62,7 @@ def show_error(error: CodedError) -> ResponseReturnValue:
     if custom is not None:
         answer = custom(error)
     else:
-        answer = _error_page(error) if is_navigation() else _error_json(error)
+        answer = _error_page(error) if is_navigation() else _answer_script(error)
     response = current_app.make_response(answer)
     if isinstance(answer, str | dict | list) or custom is None:
         response.status_code = error.status_hint  # the app's handler did not set a status
@@ -118,13 +118,18 @@ def _page_wanted(error: CodedError) -> str | None:
     return page_of_login()
 
 
-def _error_json(error: CodedError) -> Response:
+def _answer_script(error: CodedError) -> Response:
+    """JSON for a script. htmx goes to the login, where one is needed."""
     body = {"error": error.error_code, "message": str(error)}
-    if isinstance(error, LoginRequired):
-        ours = request.endpoint in OWN_ENDPOINTS
-        next_path = _page_wanted(error) if ours else _page_of_script()
-        body["login_url"] = url_of_login(_provider_of(error), next=next_path, step_up=error.step_up)
-    return jsonify(body)
+    if not isinstance(error, LoginRequired):
+        return jsonify(body)
+    ours = request.endpoint in OWN_ENDPOINTS
+    next_path = _page_wanted(error) if ours else _page_of_script()
+    url = url_of_login(_provider_of(error), next=next_path, step_up=error.step_up)
+    response = jsonify({**body, "login_url": url})
+    if is_of_htmx():
+        response.headers["HX-Redirect"] = url
+    return response
 
 
 def _at_login() -> bool:

@@ -74,9 +74,15 @@ def page_to_return_to() -> str | None:
 
 
 def page_that_asked() -> str | None:
-    """The page of this site that sent the request (by a form, a link or a script), else None."""
-    referrer = request.headers.get("Referer", "")
-    return _path_of(referrer) if is_of_this_site(referrer) else None
+    """The page of this site that sent the request (by a form, a link or a script), else None.
+
+    htmx names it in a header of its own, which no ``Referrer-Policy`` removes.
+    """
+    for header in ("HX-Current-URL", "Referer"):
+        url = request.headers.get(header, "")
+        if is_of_this_site(url):
+            return _path_of(url)
+    return None
 
 
 def check_own_url(url: str) -> str:

@@ -22,13 +22,13 @@ def is_navigation() -> bool:
     """Whether the browser will show the answer as a page; a script gets JSON instead.
 
     Decided by the Fetch Metadata Request Headers (W3C) if the browser sends them, else by
-    ``X-Requested-With`` and ``Accept``: a browser that opens a page names ``text/html``, and
-    scripts and programs (``*/*``) do not.
+    ``X-Requested-With``, ``HX-Request`` and ``Accept``: a browser that opens a page names
+    ``text/html``, and scripts and programs (``*/*``) do not.
     """
     mode = request.headers.get("Sec-Fetch-Mode")
     if mode is not None:
         return mode == "navigate"
-    if request.headers.get("X-Requested-With") == "XMLHttpRequest":
+    if request.headers.get("X-Requested-With") == "XMLHttpRequest" or is_of_htmx():
         return False
     accepted = request.accept_mimetypes
     if not accepted:
@@ -36,6 +36,11 @@ def is_navigation() -> bool:
     names_a_page = any(name.startswith("text/") for name, _ in accepted)
     best = accepted.best_match(("text/html", "application/json"))
     return names_a_page and best != "application/json"
+
+
+def is_of_htmx() -> bool:
+    """Whether htmx sent the request: it shows no answer with an error status."""
+    return request.headers.get("HX-Request") == "true"
 
 
 def is_same_origin() -> bool:
