@@ -562,7 +562,8 @@ CODES: Mapping[str, Code] = {
     "insufficient_claims": Code(
         403,
         "You are not allowed to see this page.",
-        "@claims_required of the view names a claim that this identity does not have.",
+        "@claims_required of the view names a claim that this identity does not have, or that did "
+        "not fit into the session cookie. The detail says which.",
     ),
     "cross_site": Code(
         403,

@@ -27,6 +27,8 @@ class Identity:
     :param subject: the ``sub``: unique at this issuer only.
     :param provider: the name in PARJAR_PROVIDERS, or ``default``.
     :param claims: what the provider says about the person, verified at login.
+    :param claims_left_out: the names of claims that are not in `claims`, because they did not fit
+        into the session cookie; of the five largest at most.
     :param scopes: the scopes that the login was granted.
     :param user: the app's own user, where ``@parjar.user_loader`` gives one.
     """
@@ -35,6 +37,7 @@ class Identity:
     subject: str = ""
     provider: str = ""
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    claims_left_out: frozenset[str] = frozenset()
     scopes: frozenset[str] = frozenset()
     user: Any = field(default=None, compare=False)
 

@@ -163,9 +163,9 @@ def claims_required(
         raise TypeError(_NAME_THE_CLAIMS)
 
     def check(identity: Identity) -> None:
-        missing = [".".join(path) for path, value in wanted if not _has(identity, path, value)]
+        missing = [path for path, value in wanted if not _has(identity, path, value)]
         if missing:
-            raise AccessDenied("insufficient_claims", f"missing: {', '.join(missing)}")
+            raise AccessDenied("insufficient_claims", _why_missing(missing, identity))
 
     return _guarded_by(check, provider=provider)
 
@@ -256,6 +256,18 @@ def _paths(claims: object) -> Iterator[tuple[tuple[str, ...], Any]]:
         if not path or not all(isinstance(each, str) and each for each in path):
             raise TypeError(f"{name!r:.80} names no claim: write a string, or a tuple of strings")
         yield path, value
+
+
+def _why_missing(paths: Sequence[tuple[str, ...]], identity: Identity) -> str:
+    """What the operator must know of claims that a guard did not find."""
+    detail = f"missing: {', '.join('.'.join(path) for path in paths)}"
+    unknown = sorted({path[0] for path in paths} & identity.claims_left_out)
+    if unknown:
+        detail += (
+            f"; did not fit into the session cookie: {', '.join(unknown)}: ask for fewer scopes, "
+            "or keep sessions on the server with Flask-Session"
+        )
+    return detail
 
 
 def _has(identity: Identity, path: Sequence[str], value: object) -> bool:

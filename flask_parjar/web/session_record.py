@@ -16,6 +16,9 @@ from .shape import are_words, copy_json, is_list, read_text_and_time
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 _MAX_CLAIMS_IN_COOKIE = 1200
+_LEFT_OUT = "_parjar_left_out"  # beside the claims in the cookie: the names of those left out
+_MAX_LEFT_OUT = 5  # names of the largest: others are only in the log
+_MAX_NAME = 40
 
 
 class SessionRecord(NamedTuple):
@@ -109,11 +112,14 @@ class SessionRecord(NamedTuple):
     @property
     def identity(self) -> Identity:
         """The person, without the app's own user."""
+        claims = copy_json(self.claims)  # the app may change its copy, but not the session's
+        left_out = claims.pop(_LEFT_OUT, [])
         return Identity(
             provider=self.provider,
             issuer=self.issuer,
             subject=self.subject,
-            claims=copy_json(self.claims),  # the app may change its copy, but not the session's
+            claims=claims,
+            claims_left_out=frozenset(left_out if are_words(left_out) else ()),
             scopes=frozenset(self.scopes),
         )
 
@@ -173,14 +179,17 @@ def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
     sizes = {name: len(json.dumps([name, kept[name]])) for name in kept if name not in always}
     excess = sum(sizes.values()) - _MAX_CLAIMS_IN_COOKIE
     by_size = sorted(sizes, key=lambda each: sizes[each])
-    while excess > 0:
+    left_out: list[str] = []
+    while excess + len(json.dumps({_LEFT_OUT: left_out})) > 0:
         name = by_size.pop()
         del kept[name]
         excess -= sizes[name]
+        if len(left_out) < _MAX_LEFT_OUT and len(name) <= _MAX_NAME:
+            left_out.append(name)
         log.warning(
             "the claim %.80r (%d bytes) does not fit into the session cookie and was left out: "
             "ask for fewer scopes, or keep sessions on the server with Flask-Session",
             name,
             sizes[name],
         )
-    return kept
+    return {**kept, _LEFT_OUT: left_out}

@@ -194,17 +194,38 @@ def test_the_largest_claims_are_left_out_of_a_cookie(
     person = Identity(provider="default", issuer=ISSUER, subject="ada", claims=claims)
     record = record_of(person, in_cookie=in_cookie)
     if in_cookie:
-        assert set(record.claims) == {"sid", "groups", "name"}
+        assert set(record.identity.claims) == {"sid", "groups", "name"}
+        assert record.identity.claims_left_out == {"picture"}
         assert len(caplog.records) == 1 and "'picture'" in caplog.text
     else:
         assert record.claims == claims and not caplog.records
+        assert record.identity.claims_left_out == frozenset()
 
 
 @pytest.mark.parametrize("sid", ["s" * 5000, ["s"] * 5000])
 def test_a_sid_that_no_logout_token_can_have_is_left_out_of_a_cookie(sid: object) -> None:
     claims = {"sid": sid, "name": "Ada"}
     person = Identity(provider="default", issuer=ISSUER, subject="ada", claims=claims)
-    assert record_of(person, in_cookie=True).claims == {"name": "Ada"}
+    kept = record_of(person, in_cookie=True).identity
+    assert (kept.claims, kept.claims_left_out) == ({"name": "Ada"}, {"sid"})
+
+
+@pytest.mark.parametrize("number", [1, 3, 1000])
+@pytest.mark.parametrize("name", ["é" * 40, "n" * 40, "n" * 600])
+def test_names_of_claims_that_are_left_out_do_not_fill_the_cookie(number: int, name: str) -> None:
+    claims = {f"{each}{name}"[:-4]: "x" * 1300 for each in range(number)}
+    person = Identity(provider="default", issuer=ISSUER, subject="ada", claims=claims)
+    record = record_of(person, in_cookie=True)
+    assert len(json.dumps(record.claims)) <= 1200
+    assert record.identity.claims == {}
+    named = record.identity.claims_left_out
+    assert len(named) == (0 if len(name) > 100 else min(number, 5)) and named <= set(claims)
+
+
+@pytest.mark.parametrize("said", ["groups", {"groups": 1}, 5, [1], None])
+def test_a_claim_of_the_name_that_we_use_breaks_nothing(said: object) -> None:
+    person = RECORD._replace(claims={"name": "Ada", "_parjar_left_out": said}).identity
+    assert (person.claims, person.claims_left_out) == ({"name": "Ada"}, frozenset())
 
 
 # Sessions that were replaced.
