@@ -1139,6 +1139,8 @@ YOUR_SITE = "https://your.site/callback"
             {"SESSION_COOKIE_SAMESITE": "Strict", "PARJAR_REDIRECT_URI": YOUR_SITE},
             ["SESSION_COOKIE_SAMESITE", "Strict", "Lax"],
         ),
+        ({"SESSION_COOKIE_SAMESITE": "Strict"}, ["SESSION_COOKIE_SAMESITE", "Strict", "Lax"]),
+        ({"SESSION_COOKIE_SAMESITE": "strict"}, ["SESSION_COOKIE_SAMESITE", "op.example"]),
         (
             {"PARJAR_REDIRECT_URI": "https://your.site/oidc/return"},
             ["PARJAR_REDIRECT_URI", "/oidc/return", "/callback"],
@@ -1173,6 +1175,8 @@ def test_a_doubtful_value_is_logged_at_start(
             "PARJAR_REDIRECT_URI": "https://www.op.example/callback",  # the provider's own site
         },
         {"PARJAR_METADATA": _METADATA},
+        {"SESSION_COOKIE_SAMESITE": "Strict", "PARJAR_ISSUER": "http://127.0.0.1:9000"},
+        {"SESSION_COOKIE_SAMESITE": "Lax"},
     ],
 )
 def test_nothing_is_logged_at_start_without_doubtful_values(

@@ -360,6 +360,7 @@ def lose(visitor: Visitor, cookie: str | None = None, *, twice: bool = True) -> 
     [
         ({"SESSION_COOKIE_SECURE": True}, ["SESSION_COOKIE_SECURE", f"{WWW}/callback"]),
         ({"SESSION_COOKIE_SAMESITE": "Strict"}, ["SESSION_COOKIE_SAMESITE", "Strict"]),
+        ({"SESSION_COOKIE_SAMESITE": "strict"}, ["SESSION_COOKIE_SAMESITE", "Strict"]),
         (
             {"SESSION_COOKIE_SAMESITE": "None"},
             ["SESSION_COOKIE_SAMESITE", "None", "SESSION_COOKIE_SECURE"],
@@ -382,6 +383,7 @@ def test_a_loss_that_the_configuration_makes_certain(
 ) -> None:
     """It is in the log at the login already, and again when it has happened; on no page."""
     visitor = site_at(provider, WWW, **config)
+    caplog.clear()
     response = visitor.get("/login?next=/me")
     assert response.status_code == 302
     (warning,) = caplog.messages

@@ -30,7 +30,7 @@ def cookie_faults(config: Mapping[str, Any], *, callback_url: str, provider_url:
     """
     callback, faults = urlsplit(callback_url), []
     host = callback.hostname or ""
-    secure, same_site = config["SESSION_COOKIE_SECURE"], config["SESSION_COOKIE_SAMESITE"]
+    secure, same_site = config["SESSION_COOKIE_SECURE"], same_site_of(config)
     if secure and callback.scheme == "http" and not is_loopback(host):
         faults.append(
             f"SESSION_COOKIE_SECURE is on, and the callback is plain http ({callback_url}), where "
@@ -54,6 +54,12 @@ def cookie_faults(config: Mapping[str, Any], *, callback_url: str, provider_url:
     if not f"{callback.path}/".startswith(f"{path.rstrip('/')}/"):
         faults.append(f"the cookie's path is {path}, and the callback's is {callback.path}")
     return faults
+
+
+def same_site_of(config: Mapping[str, Any]) -> str | None:
+    """SESSION_COOKIE_SAMESITE as browsers get it: Flask accepts it in any case."""
+    given = config["SESSION_COOKIE_SAMESITE"]
+    return None if given is None else str(given).title()
 
 
 def is_sent_in_clear_text(config: Mapping[str, Any], *, callback_url: str) -> bool:

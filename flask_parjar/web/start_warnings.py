@@ -20,7 +20,7 @@ from werkzeug.routing import Rule
 from ..config import Settings
 from ..protocol.client import ClientConfig
 from ..protocol.urls import is_loopback
-from .cookie_diagnosis import cookie_faults
+from .cookie_diagnosis import cookie_faults, same_site_of
 from .own_urls import OWN_ENDPOINTS
 from .unguarded import guards_that_need_a_store, uncalled_guards
 
@@ -59,6 +59,7 @@ def _redirect_uri_warnings(
 ) -> Iterator[str]:
     """Why logins will probably not come back to the URL that is configured for it."""
     if client.redirect_uri is None:
+        yield from _strict_cookie_warnings(config, client)
         return
     uri, parts = client.redirect_uri, urlsplit(client.redirect_uri)
     found = f"PARJAR_REDIRECT_URI of provider {client.name!r} is {uri}"
@@ -73,6 +74,17 @@ def _redirect_uri_warnings(
         yield f"{found}: write an https URL; over http others can read what comes back"
     for fault in cookie_faults(config, callback_url=uri, provider_url=client.issuer):
         yield f"logins at provider {client.name!r} will be lost: {fault}"
+
+
+def _strict_cookie_warnings(config: Mapping[str, Any], client: ClientConfig) -> Iterator[str]:
+    """The cookie setting that loses logins at most sites, where our own is not known yet."""
+    provider = urlsplit(client.issuer).hostname or ""
+    if same_site_of(config) == "Strict" and not is_loopback(provider):
+        yield (
+            f"logins at provider {client.name!r} will be lost, unless this app is at the same site "
+            f"as {provider}: SESSION_COOKIE_SAMESITE is Strict, and a browser that comes back from "
+            "another site sends no such cookie: use Lax"
+        )
 
 
 def log_first_request_warnings(app: Flask, settings: Settings) -> None:
