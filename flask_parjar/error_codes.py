@@ -684,6 +684,13 @@ CODES: Mapping[str, Code] = {
         _FAULTY,
         "The answer to the push has no usable request_uri and expires_in (RFC 9126).",
     ),
+    "metadata_missing": Code(
+        502,
+        _SITE,
+        "The provider has no metadata at the two URLs that belong to PARJAR_ISSUER. Compare it "
+        "with the issuer that the provider shows: each character, and the name of the realm or "
+        "tenant.",
+    ),
     "metadata": Code(
         502,
         _SITE,

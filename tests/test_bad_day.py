@@ -54,6 +54,7 @@ from tests.support.hostile_front import (
     site_behind,
     slow,
 )
+from tests.support.pages import code_of
 from tests.support.raw_server import always, answer, raw_server
 from tests.support.site import ISSUER, Visitor, make_site
 from tests.support.threads import at_once, switching_often
@@ -1000,7 +1001,7 @@ def test_an_issuer_where_no_metadata_are_found(
     issuer = f"{running_provider.issuer}/realms/wrong"
     app = make_site(running_provider, connect=False, PARJAR_ISSUER=issuer)
     page = app.test_client().get("/login")
-    assert page.status_code == 502
+    assert (page.status_code, code_of(page)) == (502, "metadata_missing")
     assert f"{issuer}/.well-known/openid-configuration" in caplog.text
     assert "PARJAR_ISSUER" in caplog.text
     assert issuer not in page.text
@@ -1009,7 +1010,9 @@ def test_an_issuer_where_no_metadata_are_found(
 @pytest.mark.parametrize(
     "second, code",
     [
-        ((404, "text/html", b"<h1>Not found</h1>"), "provider_failed"),
+        ((404, "text/html", b"<h1>Not found</h1>"), "metadata_missing"),
+        ((421, "text/plain", b"not here"), "metadata_missing"),
+        ((403, "text/html", b"<h1>Forbidden</h1>"), "provider_failed"),
         ((200, "text/html", b"<h1>An app of one page</h1>"), "provider_answer"),
         ((503, "application/json", b"{}"), "provider_busy"),
     ],

@@ -29,6 +29,7 @@ MAX_KEYS_TTL = 3600
 #: and kept its ``kid``, or whose only key has none (OpenID Connect Core 10.1).
 _OF_OLD_KEYS = ("token_key", "token_signature")
 _SHOWN_OF_A_REFUSAL = 200  # bytes
+_NOTHING_THERE = frozenset((404, 410, 421))  # RFC 9110 sections 15.5.5, 15.5.11 and 15.5.20
 
 
 class _Agreed(NamedTuple):
@@ -165,11 +166,13 @@ class Published:
         try:
             return self._fetch("discovery", url, now)
         except ProviderUnavailable as exc:
+            detail = (
+                f"{after.detail}; {exc.detail}; is PARJAR_ISSUER exactly the provider's issuer?"
+            )
+            if {after.received, exc.received} <= _NOTHING_THERE:
+                raise ProviderUnavailable("metadata_missing", detail) from exc
             raise ProviderUnavailable(
-                exc.error_code,
-                f"{after.detail}; {exc.detail}; is PARJAR_ISSUER exactly the provider's issuer?",
-                status=exc.status_hint,
-                retry_after=exc.retry_after,
+                exc.error_code, detail, status=exc.status_hint, retry_after=exc.retry_after
             ) from exc
 
     def _fetch_keys(self, now: int) -> tuple[KeySet, int]:
@@ -188,6 +191,7 @@ class Published:
             raise ProviderUnavailable(
                 "provider_failed",
                 f"{endpoint}: HTTP {answer.status} from {url}{_beginning(answer)}",
+                received=answer.status,
             )
         if answer.document is None:
             reason = f"{endpoint}: no JSON object from {url}: {answer.fault}"

@@ -34,7 +34,7 @@ class Row(NamedTuple):
 
 FAULTS: dict[str, dict[str, Row]] = {
     "The metadata": {
-        "metadata_404": Row("provider_failed", 502, "DD"),
+        "metadata_404": Row("metadata_missing", 502, "DD"),
         "metadata_500": Row("provider_failed", 502, "DD"),
         "metadata_array": Row("provider_answer", 502, "D"),
         "metadata_duplicated_member": Row("provider_answer", 502, "D"),
