@@ -67,7 +67,7 @@ CODES: Mapping[str, Code] = {
         "The link or the form that led you here is not well formed.",
         "Another site began a login (OpenID Connect Core section 4): iss is missing in its form, "
         "the form is too long, or iss, login_hint or target_link_uri came twice or is longer than "
-        "2,048 characters.",
+        "2,048 characters (4,000 characters of a URL for all three in a form).",
     ),
     "par_unsupported": Code(
         502,

@@ -138,6 +138,13 @@ def test_what_is_repeated_or_too_long_is_refused(
     assert provider.calls == []
 
 
+def test_a_form_that_makes_a_url_too_long_for_servers_is_refused(visitor: Visitor) -> None:
+    said = {"iss": ISSUER, "login_hint": "é" * 600}
+    assert visitor.post("/login", data=said, headers=FROM_ANOTHER_SITE).status_code == 303
+    page = ask(visitor, by="POST", **{**said, "login_hint": "é" * 700})
+    assert (page.status_code, code_of(page)) == (400, "initiation_malformed")
+
+
 def test_a_hint_of_any_text_is_passed_on(visitor: Visitor, provider: DevProvider) -> None:
     hint = 'Ada "the first" <ada@people.example> é\u200c😀 & more' + "x" * 1000
     ask(visitor, by="POST", iss=ISSUER, login_hint=hint)

@@ -22,6 +22,8 @@ from ..runtime import current_runtime
 from ..signals import reporting_failures
 from .request_kind import is_small_form
 
+_LONGEST_URL = 4000  # characters; gunicorn accepts 4,094 in the first line of a request
+
 
 class InitiatedLogin(NamedTuple):
     """What another site asks for.
@@ -90,4 +92,7 @@ def ask_again_by_get(provider: str | None) -> ResponseReturnValue:
             raise LoginError("initiation_malformed", f"{request.content_length} bytes of form")
         asked = InitiatedLogin.parse(request.form)
         asked.find_providers(provider)
-    return redirect(asked.url_at(provider), 303)
+        url = asked.url_at(provider)
+        if len(url) > _LONGEST_URL:
+            raise LoginError("initiation_malformed", f"its URL would have {len(url)} characters")
+    return redirect(url, 303)
