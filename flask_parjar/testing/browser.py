@@ -57,8 +57,15 @@ class Browser:
         :param decline: scopes not to agree to
         :returns: the callback URL with the response in its query, also for ``form_post``
         :raises Stopped: the provider shows an error instead
+        :raises TypeError: there is no URL, because the login has not begun
         :raises ValueError: there is no such person, or no such scope to decline
         """
+        given: object = url
+        if not isinstance(given, str):
+            raise TypeError(
+                f"{url!r} is no URL to open: the answer of the site was no redirect. Look at its "
+                "status and its text. Before the first login, DevProvider.connect(app) is needed"
+            )
         choices = {"person": person, "decision": "approve" if approve else "deny"}
         back, offered = self._walk(url, choices, decline)
         if unasked := sorted({*decline} - offered):

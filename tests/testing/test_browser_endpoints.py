@@ -86,7 +86,6 @@ def test_no_error_page_links_to_a_url_of_the_request(client: HandMadeClient) -> 
         assert "evil.example" not in page.text
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F8")
 def test_a_login_that_never_began_is_no_url_to_open(provider: DevProvider) -> None:
     """An answer without a redirect has no Location: that is what was handed over here."""
     with pytest.raises((TypeError, ValueError), match="None"):
