@@ -6,6 +6,7 @@ Nothing else in the package imports this one, apart from one command of the comm
 from .browser import Browser, Stopped
 from .clients import Client, ClientMetadata, KeyCache
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFault, Fault
+from .log_in import LogInAs
 from .mutual_tls import ServerTLS
 from .people import PEOPLE, Person
 from .provider import DevProvider
@@ -25,6 +26,7 @@ __all__ = [
     "DevProvider",
     "Fault",
     "KeyCache",
+    "LogInAs",
     "Person",
     "ServerTLS",
     "Stopped",

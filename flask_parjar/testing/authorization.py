@@ -20,7 +20,6 @@ from .answers import (
     refusal,
 )
 from .clients import Client
-from .documents import ACR_LEVELS
 from .jarm import wrap
 from .people import Person
 from .state import (
@@ -39,14 +38,26 @@ INTERACTION_SECONDS = 600
 _FOREVER = float("inf")
 # Random, so that it cannot be guessed; short, because it is in every ID token and in many cookies.
 _SID_BYTES = 16
+_PASSWORD = ("pwd",)
+#: The authentication methods of each level (RFC 8176).
+AMR: dict[str, tuple[str, ...]] = {
+    "pwd": _PASSWORD,
+    "mfa": ("pwd", "otp", "mfa"),
+    "phr": ("hwk", "user"),
+}
 
 
-def begin_session(person: Person, *, acr: str, provider: ProviderState) -> None:
+def begin_session(
+    person: Person, *, request: AuthorizationRequest, provider: ProviderState
+) -> None:
     """Sign a person in with this browser, for the first time or again."""
     before = current_sign_in(provider)
     again = before is not None and before.sub == person.sub
     session_id = before.session_id if before is not None and again else fresh_secret()
-    sign_in = SignIn(sub=person.sub, at=int(provider.now()), acr=acr, session_id=session_id)
+    acr, amr = _how_signed_in(person, request=request, provider=provider)
+    sign_in = SignIn(
+        sub=person.sub, at=int(provider.now()), acr=acr, amr=amr, session_id=session_id
+    )
     provider.memory.sign_ins.put(session_id, sign_in, until=_FOREVER)
     flask_session["session_id"] = session_id
 
@@ -105,9 +116,9 @@ def next_step(
     OpenID Connect Core sections 3.1.2.1 to 3.1.2.4
     """
     request = interaction.request
-    requested_acr(request)
+    requested_acr(request, provider=provider)
     silent = "none" in request.prompt
-    if sign_in is None or _must_sign_in_again(interaction, sign_in=sign_in, now=provider.now()):
+    if sign_in is None or _must_sign_in_again(interaction, sign_in=sign_in, provider=provider):
         if silent:
             raise refusal(LoginRequiredError, "prompt is none and the person has to sign in")
         return "sign_in"
@@ -118,7 +129,7 @@ def next_step(
     return "done"
 
 
-def requested_acr(request: AuthorizationRequest) -> str | None:
+def requested_acr(request: AuthorizationRequest, *, provider: ProviderState) -> str | None:
     """The level that the client prefers, of those that this provider has.
 
     :raises OAuth2Error: ``unmet_authentication_requirements``: ``acr`` is essential, and the
@@ -126,7 +137,7 @@ def requested_acr(request: AuthorizationRequest) -> str | None:
 
     OpenID Connect Core section 5.5.1.1
     """
-    known = [acr for acr in request.acr_values if acr in ACR_LEVELS]
+    known = [acr for acr in request.acr_values if acr in provider.acr_levels()]
     if known:
         return known[0]
     if request.acr_is_essential:
@@ -147,7 +158,8 @@ def granted_scopes(
     request = interaction.request
     if request.authorization_details:  # each is agreed to by itself, like a payment
         return None
-    before = provider.memory.consents.get(_consent_name(request, sign_in)) or frozenset()
+    name = _consent_name(request.client.client_id, sign_in.sub)
+    before = provider.memory.consents.get(name) or frozenset()
     if "consent" in request.prompt or not before.issuperset(request.scopes):
         return None
     return request.scopes
@@ -157,17 +169,24 @@ def agree(
     interaction: Interaction, scopes: tuple[str, ...], *, sign_in: SignIn, provider: ProviderState
 ) -> None:
     """Remember that the person agreed to these scopes for this client."""
-    name = _consent_name(interaction.request, sign_in)
+    name = _consent_name(interaction.request.client.client_id, sign_in.sub)
     before = provider.memory.consents.get(name) or frozenset()
     provider.memory.consents.put(name, before | {*scopes}, until=_FOREVER)
     interaction.granted = scopes
+
+
+def forget_consents(sub: str, *, provider: ProviderState) -> None:
+    """Forget all that a person agreed to, at every client."""
+    for client_id in provider.clients:
+        provider.memory.consents.pop(_consent_name(client_id, sub))
 
 
 def grant_code(interaction: Interaction, *, sign_in: SignIn, provider: ProviderState) -> str:
     """A fresh code for what was requested and agreed to."""
     request = interaction.request
     code = fresh_secret()
-    acr = requested_acr(request) or sign_in.acr
+    wanted = requested_acr(request, provider=provider)
+    acr = sign_in.acr if wanted is None or sign_in.acr in request.acr_values else wanted
     grant = Grant(
         id=fresh_secret(),
         request=request,
@@ -200,11 +219,32 @@ def authorization_answer(
     return wrap(answer, client=client, provider=provider)
 
 
-def _must_sign_in_again(interaction: Interaction, *, sign_in: SignIn, now: float) -> bool:
+def _how_signed_in(
+    person: Person, *, request: AuthorizationRequest, provider: ProviderState
+) -> tuple[str, tuple[str, ...]]:
+    """The ``acr`` and ``amr`` of a sign-in: the person's own, unless the client wants more."""
+    own = person.acr
+    if own is not None and _is_enough(own, request=request, provider=provider):
+        return own, person.amr or AMR.get(own, _PASSWORD)
+    acr = requested_acr(request, provider=provider) or provider.acr_levels()[0]
+    amr = person.amr if own is None else None
+    return acr, amr or AMR.get(acr, _PASSWORD)
+
+
+def _is_enough(acr: str, *, request: AuthorizationRequest, provider: ProviderState) -> bool:
+    """Whether a sign-in is as strong as the client wants it."""
+    wanted, levels = requested_acr(request, provider=provider), provider.acr_levels()
+    if wanted is None or acr in request.acr_values:
+        return True
+    return acr in levels and levels.index(acr) >= levels.index(wanted)
+
+
+def _must_sign_in_again(
+    interaction: Interaction, *, sign_in: SignIn, provider: ProviderState
+) -> bool:
     """Whether the sign-in is too weak or too old for this request."""
-    request = interaction.request
-    acr = requested_acr(request) or ACR_LEVELS[0]
-    if ACR_LEVELS.index(sign_in.acr) < ACR_LEVELS.index(acr):
+    request, now = interaction.request, provider.now()
+    if not _is_enough(sign_in.acr, request=request, provider=provider):
         return True
     if interaction.signed_in:
         return False
@@ -213,5 +253,5 @@ def _must_sign_in_again(interaction: Interaction, *, sign_in: SignIn, now: float
     return request.max_age is not None and now - sign_in.at > request.max_age
 
 
-def _consent_name(request: AuthorizationRequest, sign_in: SignIn) -> str:
-    return f"{request.client.client_id}\n{sign_in.sub}"
+def _consent_name(client_id: str, sub: str) -> str:
+    return f"{client_id}\n{sub}"

@@ -41,7 +41,7 @@ from .authorization import (
     requested_acr,
 )
 from .clients import home_of
-from .documents import ACR_LEVELS, PATHS, path_prefix
+from .documents import PATHS, path_prefix
 from .received_request import accept, find_return_address, must_push, receive
 from .state import AuthorizationRequest, Interaction, ProviderState, fresh_secret
 
@@ -166,8 +166,7 @@ class BrowserEndpoints:
         person = self.provider.people.get(request.form.get("person", ""))
         if person is None:
             raise refusal(InvalidRequestError, "no person has that username")
-        acr = requested_acr(interaction.request) or ACR_LEVELS[0]
-        begin_session(person, acr=acr, provider=self.provider)
+        begin_session(person, request=interaction.request, provider=self.provider)
         interaction.signed_in = True
         return see_other(self._url(interaction_id))
 
@@ -189,7 +188,7 @@ class BrowserEndpoints:
                 "client": asked.client,
                 "people": sorted(people, key=lambda person: not person.known_as(hint)),
                 "hint": hint,
-                "acr": requested_acr(asked),
+                "acr": requested_acr(asked, provider=self.provider),
                 "action": self._url(interaction_id, "/sign-in"),
             },
         )

@@ -15,6 +15,7 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ..protocol.client import ClientConfig
 from ..protocol.mutual_tls import ClientCertificate
+from ..protocol.profiles import PROFILES
 from ..provider import Http
 from ..runtime import EXTENSION, Runtime
 from ..web.own_urls import url_at
@@ -88,7 +89,9 @@ def _metadata(
         scope=" ".join(config.scopes),
         client_name=app.name,
         id_token_signed_response_alg=config.id_token_algs[0] if config.id_token_algs else None,
-        authorization_signed_response_alg=(config.id_token_algs or ("RS256",))[0],
+        authorization_signed_response_alg=(
+            config.id_token_algs or PROFILES[config.profile].unlisted_id_token_algs
+        )[0],
         **_encryption(config),
         require_pushed_authorization_requests=config.request_level.pushed,
         require_signed_request_object=config.request_level.signed,

@@ -22,7 +22,7 @@ from werkzeug.serving import BaseWSGIServer
 from ..protocol.issuer import OF_MANY_TENANTS, find_template
 from ..protocol.request_level import REQUEST_LEVELS
 from .app import create_app
-from .authorization import end_all_sessions
+from .authorization import end_all_sessions, forget_consents
 from .browser import Browser
 from .browser_endpoints import BrowserEndpoints
 from .client_endpoints import ClientEndpoints
@@ -229,18 +229,32 @@ class DevProvider:
         return Browser(self.app, self.issuer)
 
     def sign_in(
-        self, url: str, person: str = "ada", *, approve: bool = True, decline: Collection[str] = ()
+        self,
+        url: str,
+        person: str = "ada",
+        *,
+        approve: bool = True,
+        scopes: Collection[str] | None = None,
+        decline: Collection[str] = (),
     ) -> str:
         """Open an authorization URL in a fresh browser, sign in, agree, and return.
 
         :param url: the URL that the client redirected to
         :param person: the username to choose
         :param approve: whether to agree or to say no
+        :param scopes: the only scopes to agree to; by default all
         :param decline: scopes not to agree to
         :returns: the callback URL with the response in its query
         :raises Stopped: the provider shows an error instead
         """
-        return self.browser().sign_in(url, person, approve=approve, decline=decline)
+        return self.browser().sign_in(url, person, approve=approve, scopes=scopes, decline=decline)
+
+    def forget_consents(self, username: str) -> None:
+        """Ask a person about every scope again, as if they had never agreed to any.
+
+        :raises ValueError: no person has that username
+        """
+        forget_consents(self._sub(username), provider=self._state)
 
     def end_session(self, username: str) -> None:
         """End all sessions of a person, in every browser, as an administrator would.
@@ -251,13 +265,16 @@ class DevProvider:
 
         OpenID Connect Back-Channel Logout section 2.5
         """
+        sub = self._sub(username)
+        ended = end_all_sessions(sub, provider=self._state)
+        notify_person(ended, sub=sub, provider=self._state)
+
+    def _sub(self, username: str) -> str:
         if username not in self.people:
             raise ValueError(
                 f"no person is called {username!r}; there are: {', '.join(self.people)}"
             )
-        sub = self.people[username].sub
-        ended = end_all_sessions(sub, provider=self._state)
-        notify_person(ended, sub=sub, provider=self._state)
+        return self.people[username].sub
 
     def logout_token(
         self,

@@ -13,7 +13,7 @@ from werkzeug.datastructures import Headers, MultiDict
 
 from ..protocol.issuer import PLACEHOLDER
 from .clients import Client, ClientMetadata, KeyCache, make_client
-from .documents import ProviderKeys, endpoint_url
+from .documents import ACR_LEVELS, ProviderKeys, endpoint_url
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFaults
 from .people import Person
 
@@ -92,13 +92,15 @@ class SignIn:
     """A person who is signed in at the provider with one browser.
 
     :param at: when, in seconds since 1970
-    :param acr: the authentication context class, one of ``ACR_LEVELS``
+    :param acr: the authentication context class
+    :param amr: the authentication methods
     :param session_id: stays the same when the same person signs in again
     """
 
     sub: str
     at: int
     acr: str
+    amr: tuple[str, ...]
     session_id: str = field(repr=False)
 
 
@@ -362,6 +364,10 @@ class ProviderState:
         if client.request_object_encryption is not None:
             self.keys.publish_decryption_keys()
         return client
+
+    def acr_levels(self) -> list[str]:
+        """The authentication context classes of the metadata, weakest first."""
+        return self.offered("acr_values_supported") or list(ACR_LEVELS)
 
     def offered(self, member: str) -> list[str]:
         """A list of the metadata as it is now; empty if the member is missing or no list."""

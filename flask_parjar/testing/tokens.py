@@ -26,11 +26,6 @@ from .state import Grant, ProviderState, fresh_secret
 
 REFRESH_TOKEN_SECONDS = 86_400
 ID_TOKEN_SECONDS = 300
-AMR: dict[str, tuple[str, ...]] = {
-    "pwd": ("pwd",),
-    "mfa": ("pwd", "otp", "mfa"),
-    "phr": ("hwk", "user"),
-}
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
@@ -304,7 +299,7 @@ def _id_token_claims(grant: Grant, *, now: int, provider: ProviderState) -> dict
         "exp": now + ID_TOKEN_SECONDS,
         "auth_time": sign_in.at,
         "acr": sign_in.acr,
-        "amr": list(AMR[sign_in.acr]),
+        "amr": list(sign_in.amr),
     }
 
 

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from flask_parjar.testing import Browser, ClientMetadata, DevProvider, Stopped
+from flask_parjar.testing import Browser, ClientMetadata, DevProvider, Person, Stopped
 from tests.testing.conftest import Clock
 from tests.testing.hand_made_client import GONE, NOW, HandMadeClient, response
 
@@ -231,6 +231,32 @@ def test_a_scope_can_be_declined(client: HandMadeClient, browser: Browser) -> No
     assert "consent" in [call.endpoint for call in client.provider.calls[calls:]]
 
 
+def test_agreeing_to_some_scopes_alone(client: HandMadeClient, browser: Browser) -> None:
+    asked = {"scope": "openid profile email reports:read"}
+    granted = []
+    for scopes in (["email"], ["openid", "profile", "email"], []):
+        back = response(browser.sign_in(client.start(**asked), scopes=scopes))
+        granted.append(client.redeem(back["code"]).json()["scope"])
+        client.provider.forget_consents("ada")
+    assert granted == ["openid email", "openid profile email", "openid"]
+    both = browser.sign_in(client.start(**asked), scopes=["email", "profile"], decline=["email"])
+    assert client.redeem(response(both)["code"]).json()["scope"] == "openid profile"
+    with pytest.raises(ValueError, match="phone"):
+        browser.sign_in(client.start(**asked), scopes=["email", "phone"])
+
+
+def test_a_person_who_forgot_what_they_agreed_to(client: HandMadeClient, browser: Browser) -> None:
+    for person, endpoint in (("grace", "authorization"), ("ada", "consent")):
+        browser.sign_in(client.start())
+        client.provider.forget_consents(person)
+        client.provider.calls.clear()
+        browser.sign_in(client.start())
+        assert endpoint in [call.endpoint for call in client.provider.calls]
+        assert ("consent" in [call.endpoint for call in client.provider.calls]) is (person == "ada")
+    with pytest.raises(ValueError, match="'mia'.*ada, grace"):
+        client.provider.forget_consents("mia")
+
+
 def test_declining_what_was_not_asked(client: HandMadeClient, browser: Browser) -> None:
     with pytest.raises(ValueError, match="openid, phone"):
         browser.sign_in(client.start(), decline=["phone", "openid"])
@@ -321,6 +347,44 @@ def test_a_stronger_login_is_asked_for_when_needed(
     weaker = response(browser.sign_in(client.start(acr_values="pwd")))
     claims = client.verify(client.redeem(weaker["code"]).json()["id_token"])[1]
     assert (claims["acr"], claims["auth_time"]) == ("pwd", NOW + 10)
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "acr", "amr"),
+    [
+        ({"acr": "mfa"}, "", "mfa", ["pwd", "otp", "mfa"]),
+        ({"acr": "mfa", "amr": ["face"]}, "pwd", "pwd", ["face"]),
+        ({"acr": "mfa", "amr": ["face"]}, "pwd mfa", "mfa", ["face"]),
+        ({"acr": "mfa", "amr": ["face"]}, "phr", "phr", ["hwk", "user"]),
+        ({"acr": "urn:x"}, "", "urn:x", ["pwd"]),
+        ({"acr": "urn:x"}, "mfa", "mfa", ["pwd", "otp", "mfa"]),
+        ({"acr": "urn:x"}, "mfa urn:x", "urn:x", ["pwd"]),
+        ({"amr": ("face",)}, "phr", "phr", ["face"]),
+        ({"amr": "face"}, "", "pwd", ["pwd"]),
+    ],
+)
+def test_how_a_person_signs_in(
+    client: HandMadeClient, own: dict[str, Any], asked: str, acr: str, amr: list[str]
+) -> None:
+    client.provider.people["mia"] = Person("mia", {"name": "Mia", **own})
+    tokens = client.tokens("mia", acr_values=asked)
+    claims = client.verify(tokens["id_token"])[1]
+    assert (claims["acr"], claims["amr"]) == (acr, amr)
+    userinfo = client.userinfo(tokens["access_token"]).json()
+    assert userinfo == {"sub": "mia", "name": "Mia"}, "a sign-in is no claim of userinfo"
+
+
+def test_the_levels_are_those_of_the_metadata(client: HandMadeClient) -> None:
+    def acr(**asked: str) -> Any:
+        return client.verify(client.tokens(**asked)["id_token"])[1]["acr"]
+
+    client.provider.metadata["acr_values_supported"] = ["urn:low", "urn:high"]
+    assert [acr(), acr(acr_values="mfa")] == ["urn:low", "urn:low"]
+    client.provider.people["ada"] = Person("ada", {"acr": "urn:low"})
+    assert acr(acr_values="urn:high") == "urn:high"
+    client.provider.people["ada"] = Person("ada")
+    del client.provider.metadata["acr_values_supported"]
+    assert acr() == "pwd"
 
 
 def test_an_unknown_essential_acr(client: HandMadeClient) -> None:
