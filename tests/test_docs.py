@@ -294,6 +294,7 @@ def test_every_public_name_is_documented_once() -> None:
     assert sorted(documented("flask_parjar.testing")) == sorted(flask_parjar.testing.__all__)
     assert sorted(documented("flask_parjar.testing.plugin")) == [
         "parjar_log_in_as",
+        "parjar_no_unguarded_routes",
         "parjar_provider",
     ]
 

@@ -12,6 +12,7 @@ from .people import PEOPLE, Person
 from .provider import DevProvider
 from .serving import WSGIAdapter
 from .state import Call, Demands
+from .unguarded import assert_no_unguarded_routes
 
 __all__ = [
     "FAULTS",
@@ -31,4 +32,5 @@ __all__ = [
     "ServerTLS",
     "Stopped",
     "WSGIAdapter",
+    "assert_no_unguarded_routes",
 ]
