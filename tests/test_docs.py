@@ -744,19 +744,21 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
         "test_dpop.py",
         "test_tenants.py",
         "test_after_the_login.py",
+        "test_api.py",
+        "test_with_unittest.py",
     ]
     for name, text in files.items():
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
         text=True,
     )
-    tests = sum(text.count("\ndef test_") + text.startswith("def test_") for text in files.values())
+    tests = sum(len(re.findall(r"^ *def test_", text, re.M)) for text in files.values())
     assert f"{tests} passed" in finished.stdout, finished.stdout + finished.stderr
 
 

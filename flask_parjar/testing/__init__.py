@@ -5,11 +5,13 @@ Nothing else in the package imports this one, apart from one command of the comm
 
 from .browser import Browser, Stopped
 from .clients import Client, ClientMetadata, KeyCache
+from .connect import mount_api
 from .faults import FAULTS, REFRESH_FAULTS, ActiveFault, Fault
 from .log_in import LogInAs
 from .mutual_tls import ServerTLS
 from .people import PEOPLE, Person
 from .provider import DevProvider
+from .resource_server import ResourceServer
 from .serving import WSGIAdapter
 from .state import Call, Demands
 from .unguarded import assert_no_unguarded_routes
@@ -29,8 +31,10 @@ __all__ = [
     "KeyCache",
     "LogInAs",
     "Person",
+    "ResourceServer",
     "ServerTLS",
     "Stopped",
     "WSGIAdapter",
     "assert_no_unguarded_routes",
+    "mount_api",
 ]

@@ -5,8 +5,8 @@ The app's clients are registered, and the requests of both sides need no socket.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -20,8 +20,22 @@ from ..provider import Http
 from ..runtime import EXTENSION, Runtime
 from ..web.own_urls import url_at
 from .clients import ClientMetadata
-from .serving import WSGIAdapter, wsgi_pool
+from .serving import WSGIAdapter, presenting, wsgi_pool
 from .state import ProviderState
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def runtime_of(app: Flask) -> Runtime:
+    """What an app holds.
+
+    :raises ValueError: it has no ParJar
+    """
+    runtime: Runtime | None = app.extensions.get(EXTENSION)
+    if runtime is None:
+        raise ValueError("ParJar.init_app(app) comes first")
+    return runtime
 
 
 def connect(
@@ -33,9 +47,7 @@ def connect(
     :param base_urls: the URLs of the app
     :raises ValueError: the app has no ParJar, or none of its providers has this issuer
     """
-    runtime: Runtime | None = app.extensions.get(EXTENSION)
-    if runtime is None:
-        raise ValueError("ParJar.init_app(app) comes first")
+    runtime = runtime_of(app)
     configs = [each.client for each in runtime.providers.values()]  # with the keys of now
     ours = [config for config in configs if config.issuer == provider.issuer]
     if not ours:
@@ -53,6 +65,38 @@ def connect(
         _mount(app, site, provider=provider)
 
 
+def mount_api(app: Flask, url: str, api: WSGIApplication) -> None:
+    """Answer what an app sends to an API with ``parjar.api``, without a socket.
+
+    It holds for all providers of the app. A client certificate that the site presents with a bound
+    token reaches the API.
+
+    :param url: the origin of the API, such as ``https://api.example.com``
+    :param api: a WSGI app, which gets the whole path. One of `DevProvider.resource_server` verifies
+        the access tokens
+    :raises ValueError: the app has no ParJar, or the URL is no origin
+    """
+    parts = urlsplit(url)
+    rest = (parts.path.strip("/"), parts.query, parts.fragment)
+    if parts.scheme not in ("http", "https") or not parts.netloc or any(rest):
+        raise ValueError(
+            f"{url!r} is no origin: write https:// and the host, as in https://api.example.com; "
+            "the API gets the whole path"
+        )
+
+    for each in runtime_of(app).providers.values():
+        each.http.mount_api(url, _calling(api))
+
+
+def _calling(api: WSGIApplication) -> Callable[[ClientCertificate | None], WSGIAdapter]:
+    """Makes the adapter of requests to a WSGI app, with a client certificate or none."""
+
+    def adapter(certificate: ClientCertificate | None) -> WSGIAdapter:
+        return WSGIAdapter(presenting(None if certificate is None else certificate.pem, api))
+
+    return adapter
+
+
 def _mount_provider(http: Http, endpoints: Flask, *, provider: ProviderState) -> None:
     """Answer what an app sends to the endpoints, and to their aliases.
 
@@ -66,6 +110,7 @@ def _mount_provider(http: Http, endpoints: Flask, *, provider: ProviderState) ->
             return wsgi_pool(endpoints, origin, certificate=certificate.pem)
 
         asks = base == bases[-1]
+        http.mount_api(origin, _calling(endpoints))
         http.mount(origin, wsgi_pool(endpoints, origin), certified=certified if asks else None)
 
 

@@ -15,11 +15,12 @@ from werkzeug.wrappers import Response
 from ..protocol.authorization import LoginOptions
 from ..protocol.client import ClientConfig
 from ..protocol.identity import Identity
-from ..runtime import EXTENSION, Runtime, current_runtime
+from ..runtime import current_runtime
 from ..signals import logged_in
 from ..web.own_urls import route_values
 from ..web.views import start_login
 from .browser import visible_text
+from .connect import runtime_of
 from .people import Person
 from .provider import TEST_CLIENT_BASE_URLS, DevProvider
 
@@ -96,7 +97,7 @@ class LogInAs:
 
 def _connect(dev_provider: DevProvider, app: Flask) -> None:
     """Register an app at a provider, which then accepts what the app is configured to send."""
-    for each in _runtime(app).settings.providers.values():
+    for each in runtime_of(app).settings.providers.values():
         if each.issuer == dev_provider.issuer:
             _check_endpoints(each, dev_provider)
             dev_provider.allow_requests(each.request)
@@ -212,7 +213,7 @@ def _come_back(client: FlaskClient, url: str, name: str, *, base_url: str) -> Id
         begun.append(identity)
 
     with logged_in.connected_to(note, app):
-        if _runtime(app).providers[name].posts_responses:
+        if runtime_of(app).providers[name].posts_responses:
             done = client.post(path, base_url=base_url, data=response)
         else:
             done = client.get(path, base_url=base_url, query_string=response)
@@ -237,23 +238,12 @@ def _base_url(app: Flask) -> str:
     return f"{config['PREFERRED_URL_SCHEME']}://{host}{config['APPLICATION_ROOT']}"
 
 
-def _runtime(app: Flask) -> Runtime:
-    """What the app holds.
-
-    :raises ValueError: it has no ParJar
-    """
-    runtime: Runtime | None = app.extensions.get(EXTENSION)
-    if runtime is None:
-        raise ValueError("ParJar.init_app(app) comes first")
-    return runtime
-
-
 def _settings(app: Flask, name: str | None) -> ClientConfig:
     """The settings of that provider, or of the only one.
 
     :raises ValueError: there is no such provider
     """
-    settings = _runtime(app).settings.providers
+    settings = runtime_of(app).settings.providers
     if name is None and len(settings) == 1:
         return next(iter(settings.values()))
     found = settings.get(name or "")

@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -21,6 +21,7 @@ from werkzeug.serving import BaseWSGIServer
 
 from ..protocol.issuer import OF_MANY_TENANTS, find_template
 from ..protocol.request_level import REQUEST_LEVELS
+from .access_tokens import introspect
 from .app import create_app
 from .authorization import end_all_sessions, forget_consents
 from .browser import Browser
@@ -33,8 +34,12 @@ from .faults import ActiveFault
 from .logout import LogoutEndpoints, mint_logout_token, notify_person
 from .mutual_tls import ServerTLS, TrustedCertificates
 from .people import PEOPLE, Person
+from .resource_server import ResourceServer
 from .serving import loopback_server, running
 from .state import Call, Demands, ProviderState
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 # https for tests that use secure cookies.
 TEST_CLIENT_BASE_URLS = ("http://localhost", "https://localhost")
@@ -268,6 +273,45 @@ class DevProvider:
         sub = self._sub(username)
         ended = end_all_sessions(sub, provider=self._state)
         notify_person(ended, sub=sub, provider=self._state)
+
+    def introspect(self, access_token: str) -> dict[str, object]:
+        """What an API may know of an access token: ``{"active": False}`` if it is not valid.
+
+        RFC 7662 section 2.2
+        """
+        return introspect(access_token, provider=self._state)
+
+    def revoke_access_tokens(self) -> None:
+        """Revoke all access tokens; refresh tokens stay valid.
+
+        No site knows it before an API refuses its token.
+        """
+        self._state.memory.access_tokens.pop_all(lambda grant: True)
+
+    def resource_server(
+        self,
+        app: WSGIApplication,
+        *,
+        audience: str | None = None,
+        scopes: Collection[str] = (),
+        acr_values: Collection[str] = (),
+        max_age: int | None = None,
+        dpop_nonces: bool = False,
+    ) -> ResourceServer:
+        """An API that takes the access tokens of this provider, for `mount_api`.
+
+        :param app: the WSGI app that answers requests with a good token
+        :param audience: see `ResourceServer`, as for the others
+        """
+        return ResourceServer(
+            provider=self._state,
+            app=app,
+            audience=audience,
+            scopes=scopes,
+            acr_values=acr_values,
+            max_age=max_age,
+            dpop_nonces=dpop_nonces,
+        )
 
     def _sub(self, username: str) -> str:
         if username not in self.people:

@@ -22,7 +22,7 @@ from flask_parjar import (
     login_required,
     step_up_required,
 )
-from flask_parjar.testing import DevProvider, LogInAs
+from flask_parjar.testing import DevProvider, LogInAs, mount_api
 from flask_parjar.testing.plugin import parjar_log_in_as, parjar_provider
 from tests.support.certificates import make_pair
 from tests.support.tenants import ADAS, ALANS, GRACES, ISSUER, issuer_of
@@ -393,11 +393,8 @@ def test_a_login_that_was_granted_so_much_and_no_more(
     assert client.get("/me").get_json()["scopes"] == ["openid", "reports:read"]
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F8")
 def test_an_api_of_the_tests_own(parjar_provider: DevProvider, parjar_log_in_as: LogInAs) -> None:
     """What `parjar.api` calls is a WSGI app of the test, without a socket."""
-    from flask_parjar.testing import mount_api  # type: ignore[attr-defined]
-
     api = Flask("api")
 
     @api.get("/v1/orders")
