@@ -38,13 +38,8 @@ INTERACTION_SECONDS = 600
 _FOREVER = float("inf")
 # Random, so that it cannot be guessed; short, because it is in every ID token and in many cookies.
 _SID_BYTES = 16
-_PASSWORD = ("pwd",)
-#: The authentication methods of each level (RFC 8176).
-AMR: dict[str, tuple[str, ...]] = {
-    "pwd": _PASSWORD,
-    "mfa": ("pwd", "otp", "mfa"),
-    "phr": ("hwk", "user"),
-}
+#: What a person does for each level, the weakest first; for further levels the last (RFC 8176).
+AMR = (("pwd",), ("pwd", "otp", "mfa"), ("hwk", "user"))
 
 
 def begin_session(
@@ -137,7 +132,7 @@ def requested_acr(request: AuthorizationRequest, *, provider: ProviderState) -> 
 
     OpenID Connect Core section 5.5.1.1
     """
-    known = [acr for acr in request.acr_values if acr in provider.acr_levels()]
+    known = [acr for acr in request.acr_values if acr in provider.acr_levels]
     if known:
         return known[0]
     if request.acr_is_essential:
@@ -225,15 +220,21 @@ def _how_signed_in(
     """The ``acr`` and ``amr`` of a sign-in: the person's own, unless the client wants more."""
     own = person.acr
     if own is not None and _is_enough(own, request=request, provider=provider):
-        return own, person.amr or AMR.get(own, _PASSWORD)
-    acr = requested_acr(request, provider=provider) or provider.acr_levels()[0]
+        return own, person.amr or _amr(own, provider=provider)
+    acr = requested_acr(request, provider=provider) or provider.acr_levels[0]
     amr = person.amr if own is None else None
-    return acr, amr or AMR.get(acr, _PASSWORD)
+    return acr, amr or _amr(acr, provider=provider)
+
+
+def _amr(acr: str, *, provider: ProviderState) -> tuple[str, ...]:
+    """How a person signs in at this level."""
+    levels = provider.acr_levels
+    return AMR[min(levels.index(acr), len(AMR) - 1) if acr in levels else 0]
 
 
 def _is_enough(acr: str, *, request: AuthorizationRequest, provider: ProviderState) -> bool:
     """Whether a sign-in is as strong as the client wants it."""
-    wanted, levels = requested_acr(request, provider=provider), provider.acr_levels()
+    wanted, levels = requested_acr(request, provider=provider), provider.acr_levels
     if wanted is None or acr in request.acr_values:
         return True
     return acr in levels and levels.index(acr) >= levels.index(wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -365,14 +365,15 @@ class ProviderState:
             self.keys.publish_decryption_keys()
         return client
 
-    def acr_levels(self) -> list[str]:
-        """The authentication context classes of the metadata, weakest first."""
-        return self.offered("acr_values_supported") or list(ACR_LEVELS)
-
     def offered(self, member: str) -> list[str]:
         """A list of the metadata as it is now; empty if the member is missing or no list."""
         value = self.metadata.get(member)
         return [str(entry) for entry in value] if isinstance(value, list) else []
+
+    @property
+    def acr_levels(self) -> Sequence[str]:
+        """The authentication context classes, weakest first, as the metadata lists them."""
+        return self.offered("acr_values_supported") or ACR_LEVELS
 
     def url(self, name: str) -> str:
         """The URL of one of the endpoints, even if a test changed it in the metadata."""

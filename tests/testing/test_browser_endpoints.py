@@ -375,16 +375,21 @@ def test_how_a_person_signs_in(
 
 
 def test_the_levels_are_those_of_the_metadata(client: HandMadeClient) -> None:
-    def acr(**asked: str) -> Any:
-        return client.verify(client.tokens(**asked)["id_token"])[1]["acr"]
+    def signed_in(acr_values: str = "") -> tuple[str, list[str]]:
+        claims = client.verify(client.tokens(acr_values=acr_values)["id_token"])[1]
+        return claims["acr"], claims["amr"]
 
-    client.provider.metadata["acr_values_supported"] = ["urn:low", "urn:high"]
-    assert [acr(), acr(acr_values="mfa")] == ["urn:low", "urn:low"]
-    client.provider.people["ada"] = Person("ada", {"acr": "urn:low"})
-    assert acr(acr_values="urn:high") == "urn:high"
+    levels = ["urn:1", "urn:2", "urn:3", "urn:4"]
+    client.provider.metadata["acr_values_supported"] = levels
+    assert signed_in() == signed_in("mfa") == ("urn:1", ["pwd"])
+    assert signed_in("urn:2") == ("urn:2", ["pwd", "otp", "mfa"])
+    assert signed_in("urn:4") == ("urn:4", ["hwk", "user"])
+    client.provider.people["ada"] = Person("ada", {"acr": "urn:2"})
+    assert [signed_in(acr)[0] for acr in levels] == levels
+    assert signed_in("urn:1") == ("urn:1", ["pwd", "otp", "mfa"]), "strong enough for it"
     client.provider.people["ada"] = Person("ada")
     del client.provider.metadata["acr_values_supported"]
-    assert acr() == "pwd"
+    assert signed_in() == ("pwd", ["pwd"])
 
 
 def test_an_unknown_essential_acr(client: HandMadeClient) -> None:
