@@ -738,6 +738,7 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
         "shop.py",
         "conftest.py",
         "test_shop.py",
+        "test_guards.py",
         "test_strength.py",
         "test_bad_days.py",
         "test_request_level.py",
