@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 import socket
 import time
 from collections.abc import Callable
@@ -17,6 +19,7 @@ from werkzeug.test import Client
 from flask_parjar import LoginOptions, ParJar, login_required
 from flask_parjar.testing import DevProvider, LogInAs, ResourceServer, WSGIAdapter, mount_api
 from tests.support.certificates import make_pair
+from tests.testing.hand_made_client import KEYS, b64, sign
 
 API = "https://api.example.com"
 
@@ -88,6 +91,20 @@ def sent(api: ResourceServer, url: str = f"{API}/v1/orders", **headers: str) -> 
     session = requests.Session()
     session.mount(f"{API}/", WSGIAdapter(api))
     return session.get(url, headers=headers)
+
+
+def proof(token: str) -> str:
+    """A valid proof for a token and the orders, with a key of the test."""
+    key = KEYS["ES256"]
+    header = {"typ": "dpop+jwt", "alg": "ES256", "jwk": key.as_dict(private=False)}
+    claims = {
+        "htm": "GET",
+        "htu": f"{API}/v1/orders",
+        "iat": int(time.time()),
+        "jti": secrets.token_urlsafe(16),
+        "ath": b64(hashlib.sha256(token.encode()).digest()),
+    }
+    return sign(header, claims, key)
 
 
 @pytest.fixture
@@ -272,8 +289,8 @@ def test_tokens_are_for_one_api(resource: Any, audience: str | None, status: int
 def test_a_proof_for_each_call(path: str) -> None:
     site = logged_in(PARJAR_DPOP=True)
     guarded(site)
-    for _ in range(2):
-        answer = site.call(path)
+    for at in (API, f"{API}:443"):
+        answer = site.call(path, at=at)
         assert (answer.status_code, answer.get_json()["scheme"]) == (200, "DPoP")
     assert answer.get_json()["token"]["token_type"] == "DPoP"
     assert answer.get_json()["token"]["cnf"].keys() == {"jkt"}
@@ -298,11 +315,18 @@ def test_a_proof_for_each_call(path: str) -> None:
             "invalid_dpop_proof",
         ),
         (
-            lambda site, given: {**given, "DPoP": logged_in(PARJAR_DPOP=True).headers()["DPoP"]},
+            lambda site, given: {**given, "DPoP": proof(given["Authorization"][5:])},
+            "invalid_token",
+        ),
+        (
+            lambda site, given: {**given, "DPoP": proof("another token")},
             "invalid_dpop_proof",
         ),
     ],
-    ids=["signature", "no JWT", "none", "Bearer", "Bearer and proof", "another URL", "another key"],
+    ids=[
+        *("signature", "no JWT", "none", "Bearer", "Bearer and proof"),
+        *("another URL", "another key", "another token"),
+    ],
 )
 def test_a_proof_that_is_wrong(change: Callable[[Site, dict[str, str]], Any], error: str) -> None:
     site = logged_in(PARJAR_DPOP=True)
@@ -318,11 +342,12 @@ def test_a_proof_is_good_once() -> None:
 
 
 def test_an_unbound_token_needs_no_proof_and_gains_nothing_by_one() -> None:
-    site, bound = logged_in(), logged_in(PARJAR_DPOP=True)
-    api, token = guarded(site), site.headers()["Authorization"]
-    assert sent(api, Authorization=token).status_code == 200
-    answer = sent(api, Authorization=f"DPoP{token[6:]}", DPoP=bound.headers()["DPoP"])
-    assert answer.status_code == 401
+    site = logged_in()
+    api, token = guarded(site), site.headers()["Authorization"].removeprefix("Bearer ")
+    assert sent(api, Authorization=f"Bearer {token}", DPoP="x").status_code == 200
+    for headers in ({}, {"DPoP": proof(token)}):
+        answer = sent(api, Authorization=f"DPoP {token}", **headers)
+        assert (answer.status_code, answer.json()) == (401, {"error": "invalid_token"})
 
 
 @pytest.mark.usefixtures("no_socket")
