@@ -294,6 +294,7 @@ def test_every_public_name_is_documented_once() -> None:
     assert sorted(documented("flask_parjar.testing")) == sorted(flask_parjar.testing.__all__)
     assert sorted(documented("flask_parjar.testing.plugin")) == [
         "parjar_log_in_as",
+        "parjar_no_unguarded_routes",
         "parjar_provider",
     ]
 
@@ -737,11 +738,15 @@ def test_the_tests_of_the_page_on_testing_pass(tmp_path: Path) -> None:
         "shop.py",
         "conftest.py",
         "test_shop.py",
+        "test_guards.py",
+        "test_strength.py",
         "test_bad_days.py",
         "test_request_level.py",
         "test_dpop.py",
         "test_tenants.py",
         "test_after_the_login.py",
+        "test_api.py",
+        "test_with_unittest.py",
     ]
     check_tests_of_a_page(tmp_path, files)
 
@@ -760,13 +765,13 @@ def check_tests_of_a_page(tmp_path: Path, files: Mapping[str, str]) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\n")
     environment: Mapping[str, str] = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     finished = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"],
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-n", "2"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
         text=True,
     )
-    tests = sum(text.count("\ndef test_") + text.startswith("def test_") for text in files.values())
+    tests = sum(len(re.findall(r"^ *def test_", text, re.M)) for text in files.values())
     assert f"{tests} passed" in finished.stdout, finished.stdout + finished.stderr
 
 

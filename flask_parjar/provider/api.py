@@ -16,6 +16,9 @@ from ..protocol.challenge import StepUpChallenge, is_invalid_token
 from ..protocol.outbound import Answer, Outbound, Proof
 from .adapters import is_local
 
+#: Scheme, host and port (RFC 6454 section 4).
+Origin = tuple[str, str | None, int | None]
+
 _TIMEOUT_POSITION = 7  # among the arguments of requests.Session.request after method and url
 #: A segment of a path that leads up, or stays, as some server or other reads it: with a backslash
 #: for a slash, or with a parameter behind it (``..;x``).
@@ -34,7 +37,7 @@ class ApiSession(requests.Session):
         the proofs of a newer one, or nothing if there is none.
     :param timeout: seconds.
     :param on_challenge: called if the API asks for a stronger login; it raises (RFC 9470).
-    :param adapter: gives the connections of the app, by what a request has in
+    :param adapter: gives the connections of the app, by the URL of a request and by what it has in
         `Outbound.certificate`; they outlive this session.
     """
 
@@ -46,7 +49,7 @@ class ApiSession(requests.Session):
         renewed_proofs: Callable[[str], Sequence[Proof]],
         timeout: float,
         on_challenge: Callable[[StepUpChallenge], None],
-        adapter: Callable[[str | None], BaseAdapter],
+        adapter: Callable[[str, str | None], BaseAdapter],
     ) -> None:
         super().__init__()
         if "?" in base_url:
@@ -56,7 +59,7 @@ class ApiSession(requests.Session):
         self._renewed_proofs = renewed_proofs
         self._timeout = timeout
         self._on_challenge = on_challenge
-        self._origin = _origin(base_url)
+        self._origin = origin_of(base_url)
         self._proof_headers = frozenset({"Authorization"})
         #: The requests of redirects that came from another origin.
         self._from_elsewhere: weakref.WeakSet[requests.PreparedRequest] = weakref.WeakSet()
@@ -65,7 +68,9 @@ class ApiSession(requests.Session):
             weakref.WeakKeyDictionary()
         )
         self._certificates = certificates
-        by_certificate = _ByCertificate(lambda request: adapter(certificates.get(request)))
+        by_certificate = _ByCertificate(
+            lambda request: adapter(str(request.url), certificates.get(request))
+        )
         self.mount("https://", by_certificate)
         self.mount("http://", by_certificate)
 
@@ -103,7 +108,7 @@ class ApiSession(requests.Session):
         return response
 
     def _is_ours(self, url: str | None) -> bool:
-        return url is not None and _origin(url) == self._origin
+        return url is not None and origin_of(url) == self._origin
 
     def _challenge(self, response: requests.Response) -> str:
         """The challenge in a 401 of the API to this very request; empty if there is none."""
@@ -231,7 +236,8 @@ def _access_token(request: requests.PreparedRequest) -> str:
     return str(request.headers.get("Authorization", "")).partition(" ")[2]
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def origin_of(url: str) -> Origin:
+    """The origin of a URL; with port -1 where that cannot be read."""
     parts = urlsplit(url)
     try:
         port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)

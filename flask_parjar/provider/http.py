@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 import urllib3
+from requests.adapters import BaseAdapter
 from requests.utils import get_environ_proxies
 
 from ..errors import ProviderUnavailable
@@ -22,8 +23,8 @@ from ..protocol.challenge import StepUpChallenge
 from ..protocol.encoding import parse_json_object
 from ..protocol.mutual_tls import ClientCertificate
 from ..protocol.outbound import Answer, Outbound, Proof
-from .adapters import MalformedAnswer, SharedTLSAdapter, status_before
-from .api import ApiSession
+from .adapters import MalformedAnswer, status_before
+from .api import ApiSession, Origin, origin_of
 from .pools import CertificateFiles, CertifiedPools, Pools, Presented, Route
 
 MAX_BODY = 1024 * 1024
@@ -69,6 +70,7 @@ class Http:
         self._ca_bundle = ca_bundle or environment
         self._certified = None if tls is None else CertifiedPools(tls, self._ca_bundle)
         self._mounted: dict[str, _Mounted] = {}
+        self._mounted_apis: dict[Origin, Callable[[ClientCertificate | None], BaseAdapter]] = {}
         self._open_pools()
 
     def _open_pools(self) -> None:
@@ -103,6 +105,18 @@ class Http:
         certified_pools = () if self._certified is None else self._certified.in_use()
         for pools in (self._plain, *(each.pools for each in certified_pools)):
             pools.routes.pop(origin, None)
+
+    def mount_api(
+        self, origin: str, adapter: Callable[[ClientCertificate | None], BaseAdapter]
+    ) -> None:
+        """Send what `api` sends to one origin through an adapter that the caller made.
+
+        Tests mount an adapter that leads into a WSGI app.
+
+        :param origin: such as ``https://api.example``.
+        :param adapter: gives it, for requests that present a client certificate, or none.
+        """
+        self._mounted_apis[origin_of(origin)] = adapter
 
     def send(self, outbound: Outbound) -> Answer:
         """Send one request and read the whole answer.
@@ -224,14 +238,18 @@ class Http:
             adapter=self._api_adapter,
         )
 
-    def _api_adapter(self, certificate: str | None) -> SharedTLSAdapter:
+    def _api_adapter(self, url: str, certificate: str | None) -> BaseAdapter:
         """The connections for a request to an API.
 
         :param certificate: see `Outbound.certificate`.
         """
-        if self._certified is None or certificate is None:
-            return self._plain.api_adapter
-        return self._certified.find(certificate).pools.api_adapter
+        presented = None
+        if self._certified is not None and certificate is not None:
+            presented = self._certified.find(certificate)
+        mounted = self._mounted_apis.get(origin_of(url)) if self._mounted_apis else None
+        if mounted is not None:
+            return mounted(None if presented is None else presented.certificate)
+        return (self._plain if presented is None else presented.pools).api_adapter
 
     def _in_own_process(self) -> None:
         """Open new pools in a forked worker, which must not use its parent's connections."""

@@ -7,7 +7,6 @@ identifier, so a session can be ended for every browser.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -39,14 +38,21 @@ INTERACTION_SECONDS = 600
 _FOREVER = float("inf")
 # Random, so that it cannot be guessed; short, because it is in every ID token and in many cookies.
 _SID_BYTES = 16
+#: What a person does for each level, the weakest first; for further levels the last (RFC 8176).
+AMR = (("pwd",), ("pwd", "otp", "mfa"), ("hwk", "user"))
 
 
-def begin_session(person: Person, *, acr: str, provider: ProviderState) -> None:
+def begin_session(
+    person: Person, *, request: AuthorizationRequest, provider: ProviderState
+) -> None:
     """Sign a person in with this browser, for the first time or again."""
     before = current_sign_in(provider)
     again = before is not None and before.sub == person.sub
     session_id = before.session_id if before is not None and again else fresh_secret()
-    sign_in = SignIn(sub=person.sub, at=int(provider.now()), acr=acr, session_id=session_id)
+    acr, amr = _how_signed_in(person, request=request, provider=provider)
+    sign_in = SignIn(
+        sub=person.sub, at=int(provider.now()), acr=acr, amr=amr, session_id=session_id
+    )
     provider.memory.sign_ins.put(session_id, sign_in, until=_FOREVER)
     flask_session["session_id"] = session_id
 
@@ -147,7 +153,8 @@ def granted_scopes(
     request = interaction.request
     if request.authorization_details:  # each is agreed to by itself, like a payment
         return None
-    before = provider.memory.consents.get(_consent_name(request, sign_in)) or frozenset()
+    name = _consent_name(request.client.client_id, sign_in.sub)
+    before = provider.memory.consents.get(name) or frozenset()
     if "consent" in request.prompt or not before.issuperset(request.scopes):
         return None
     return request.scopes
@@ -157,17 +164,24 @@ def agree(
     interaction: Interaction, scopes: tuple[str, ...], *, sign_in: SignIn, provider: ProviderState
 ) -> None:
     """Remember that the person agreed to these scopes for this client."""
-    name = _consent_name(interaction.request, sign_in)
+    name = _consent_name(interaction.request.client.client_id, sign_in.sub)
     before = provider.memory.consents.get(name) or frozenset()
     provider.memory.consents.put(name, before | {*scopes}, until=_FOREVER)
     interaction.granted = scopes
+
+
+def forget_consents(sub: str, *, provider: ProviderState) -> None:
+    """Forget all that a person agreed to, at every client."""
+    for client_id in provider.clients:
+        provider.memory.consents.pop(_consent_name(client_id, sub))
 
 
 def grant_code(interaction: Interaction, *, sign_in: SignIn, provider: ProviderState) -> str:
     """A fresh code for what was requested and agreed to."""
     request = interaction.request
     code = fresh_secret()
-    acr = requested_acr(request, provider=provider) or sign_in.acr
+    wanted = requested_acr(request, provider=provider)
+    acr = sign_in.acr if wanted is None or sign_in.acr in request.acr_values else wanted
     grant = Grant(
         id=fresh_secret(),
         request=request,
@@ -200,13 +214,38 @@ def authorization_answer(
     return wrap(answer, client=client, provider=provider)
 
 
+def _how_signed_in(
+    person: Person, *, request: AuthorizationRequest, provider: ProviderState
+) -> tuple[str, tuple[str, ...]]:
+    """The ``acr`` and ``amr`` of a sign-in: the person's own, unless the client wants more."""
+    own = person.acr
+    if own is not None and _is_enough(own, request=request, provider=provider):
+        return own, person.amr or _amr(own, provider=provider)
+    acr = requested_acr(request, provider=provider) or provider.acr_levels[0]
+    amr = person.amr if own is None else None
+    return acr, amr or _amr(acr, provider=provider)
+
+
+def _amr(acr: str, *, provider: ProviderState) -> tuple[str, ...]:
+    """How a person signs in at this level."""
+    levels = provider.acr_levels
+    return AMR[min(levels.index(acr), len(AMR) - 1) if acr in levels else 0]
+
+
+def _is_enough(acr: str, *, request: AuthorizationRequest, provider: ProviderState) -> bool:
+    """Whether a sign-in is as strong as the client wants it."""
+    wanted, levels = requested_acr(request, provider=provider), provider.acr_levels
+    if wanted is None or acr in request.acr_values:
+        return True
+    return acr in levels and levels.index(acr) >= levels.index(wanted)
+
+
 def _must_sign_in_again(
     interaction: Interaction, *, sign_in: SignIn, provider: ProviderState
 ) -> bool:
     """Whether the sign-in is too weak or too old for this request."""
     request = interaction.request
-    needed = requested_acr(request, provider=provider)
-    if needed is not None and sign_in.acr not in _at_least(needed, provider=provider):
+    if not _is_enough(sign_in.acr, request=request, provider=provider):
         return True
     if interaction.signed_in:
         return False
@@ -215,10 +254,5 @@ def _must_sign_in_again(
     return request.max_age is not None and provider.now() - sign_in.at > request.max_age
 
 
-def _at_least(acr: str, *, provider: ProviderState) -> Sequence[str]:
-    """A level, and all that are stronger."""
-    return provider.acr_levels[provider.acr_levels.index(acr) :]
-
-
-def _consent_name(request: AuthorizationRequest, sign_in: SignIn) -> str:
-    return f"{request.client.client_id}\n{sign_in.sub}"
+def _consent_name(client_id: str, sub: str) -> str:
+    return f"{client_id}\n{sub}"

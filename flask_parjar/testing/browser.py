@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from werkzeug.test import Client, TestResponse
@@ -29,7 +29,7 @@ class Stopped(RuntimeError):
     """
 
     def __init__(self, status: int, page: str) -> None:
-        super().__init__(f"the provider answered {status}: {_visible_text(page)}")
+        super().__init__(f"the provider answered {status}: {visible_text(page)}")
         self.status = status
         self.page = page
 
@@ -48,21 +48,39 @@ class Browser:
         self._home = issuer.rstrip("/")
 
     def sign_in(
-        self, url: str, person: str = "ada", *, approve: bool = True, decline: Collection[str] = ()
+        self,
+        url: str,
+        person: str = "ada",
+        *,
+        approve: bool = True,
+        scopes: Collection[str] | None = None,
+        decline: Collection[str] = (),
     ) -> str:
         """Open an authorization URL, sign in, agree, and come back.
 
         :param person: the username to choose
         :param approve: whether to agree or to say no
+        :param scopes: the only scopes to agree to; by default all
         :param decline: scopes not to agree to
         :returns: the callback URL with the response in its query, also for ``form_post``
         :raises Stopped: the provider shows an error instead
-        :raises ValueError: there is no such person, or no such scope to decline
+        :raises TypeError: there is no URL, because the login has not begun
+        :raises ValueError: there is no such person, or the provider asked about no such scope
         """
+        given: object = url
+        if not isinstance(given, str):
+            raise TypeError(
+                f"{url!r} is no URL to open: the answer of the site was no redirect. Look at its "
+                "status and its text. Before the first login, DevProvider.connect(app) is needed"
+            )
         choices = {"person": person, "decision": "approve" if approve else "deny"}
-        back, offered = self._walk(url, choices, decline)
-        if unasked := sorted({*decline} - offered):
-            raise ValueError(f"not asked about {', '.join(unasked)}: agreed to before?")
+        back, offered = self._walk(url, choices, _Agreed(scopes, decline))
+        named = {*decline, *(() if scopes is None else {*scopes} - {"openid"})}
+        if unasked := sorted(named - offered):
+            raise ValueError(
+                f"not asked about {', '.join(unasked)}: the login does not ask for it "
+                "(PARJAR_SCOPES), or the person agreed to it before"
+            )
         return back
 
     def sign_out(self, url: str, *, approve: bool = True) -> str | None:
@@ -73,7 +91,7 @@ class Browser:
         :raises Stopped: the provider shows an error instead
         """
         try:
-            return self._walk(url, {"decision": "approve" if approve else "deny"}, ())[0]
+            return self._walk(url, {"decision": "approve" if approve else "deny"}, _Agreed())[0]
         except Stopped as stopped:
             if stopped.status == 200:
                 return None
@@ -83,9 +101,7 @@ class Browser:
         """Open one of the provider's own pages; redirects are not followed."""
         return self._send("GET", url, None)
 
-    def _walk(
-        self, url: str, choices: dict[str, str], decline: Collection[str]
-    ) -> tuple[str, set[str]]:
+    def _walk(self, url: str, choices: dict[str, str], agreed: _Agreed) -> tuple[str, set[str]]:
         """Continue to a URL that is not the provider's; return it and the values in the forms."""
         method, body, offered = "GET", None, set[str]()
         for _ in range(_MAX_STEPS):
@@ -95,7 +111,7 @@ class Browser:
             else:
                 form = self._only_form(response)
                 method, url = "POST", urljoin(url, form.action)
-                fields = form.filled_in(choices, decline)
+                fields = form.filled_in(choices, agreed)
                 offered.update(value for _, value in form.fields)
                 body = urlencode(fields)
                 if not self._is_ours(url):
@@ -129,6 +145,16 @@ class Browser:
         )
 
 
+class _Agreed(NamedTuple):
+    """What a person agrees to: all scopes or some, without those that they decline."""
+
+    scopes: Collection[str] | None = None
+    decline: Collection[str] = ()
+
+    def covers(self, scope: str) -> bool:
+        return scope not in self.decline and (self.scopes is None or scope in self.scopes)
+
+
 @dataclass(slots=True)
 class _Form:
     """A form as a browser sees it: its action, its fields and its buttons."""
@@ -137,8 +163,8 @@ class _Form:
     fields: list[tuple[str, str]] = field(default_factory=list)
     buttons: list[tuple[str, str]] = field(default_factory=list)
 
-    def filled_in(self, choices: dict[str, str], decline: Collection[str]) -> list[tuple[str, str]]:
-        fields = [pair for pair in self.fields if pair[1] not in decline]
+    def filled_in(self, choices: dict[str, str], agreed: _Agreed) -> list[tuple[str, str]]:
+        fields = [pair for pair in self.fields if pair[0] != "scope" or agreed.covers(pair[1])]
         wanted = choices.items()
         if ("decision", "deny") in wanted and ("decision", "deny") in self.buttons:
             return [*fields, ("decision", "deny")]
@@ -180,7 +206,8 @@ class _FormReader(HTMLParser):
             self.text.append(data.strip())
 
 
-def _visible_text(html: str) -> str:
+def visible_text(html: str) -> str:
+    """The beginning of what a page says."""
     reader = _FormReader()
     reader.feed(html)
     return " ".join(reader.text)[:500]

@@ -168,9 +168,7 @@ class BrowserEndpoints:
         person = self.provider.people.get(request.form.get("person", ""))
         if person is None:
             raise refusal(InvalidRequestError, "no person has that username")
-        needed = requested_acr(interaction.request, provider=self.provider)
-        acr = needed or self.provider.acr_levels[0]
-        begin_session(person, acr=acr, provider=self.provider)
+        begin_session(person, request=interaction.request, provider=self.provider)
         interaction.signed_in = True
         return see_other(self._url(interaction_id))
 

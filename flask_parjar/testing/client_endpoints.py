@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, jsonify, request
 
+from .access_tokens import challenge, find_grant
 from .answers import (
     Answer,
     DPoPChallengeDraft,
@@ -158,7 +159,7 @@ class ClientEndpoints:
         """
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() not in ("bearer", "dpop") or not token:
-            return _challenge("", "")
+            return challenge("", "")
         jkt: str | None = None
         if scheme.lower() == "dpop":
             try:
@@ -166,13 +167,12 @@ class ClientEndpoints:
             except OAuth2Error as error:
                 draft = DPoPChallengeDraft(scheme="DPoP")
                 self.provider.faults.act("dpop_challenge", draft)
-                return _challenge(draft.scheme, str(error.error))
-        grant = self.provider.memory.access_tokens.get(token)
+                return challenge(draft.scheme, str(error.error))
+        grant = find_grant(token, jkt=jkt, x5t=_thumbprint(), provider=self.provider)
         person = grant and self.provider.person(grant.sign_in.sub)
         bearer = scheme.lower() == "bearer"
-        wrong_key = grant and (grant.jkt != jkt or grant.x5t not in (None, _thumbprint()))
-        if not grant or not person or wrong_key or (bearer is not (jkt is None)):
-            return _challenge("Bearer" if bearer else "DPoP", "invalid_token")
+        if not grant or not person or (bearer is not (jkt is None)):
+            return challenge("Bearer" if bearer else "DPoP", "invalid_token")
         claims = person.claims_for(grant.scopes, requested=grant.request.userinfo_claims)
         client = grant.request.client
         if client.userinfo_signed_response_alg is None and client.userinfo_encryption is None:
@@ -253,18 +253,3 @@ def _thumbprint() -> str | None:
     """The thumbprint of the client certificate of the connection."""
     pem = presented_in(request.environ)
     return None if pem is None else thumbprint_of(pem)
-
-
-def _challenge(scheme: str, error: str) -> Response:
-    """A refusal of an access token (RFC 6750 section 3, RFC 9449 section 7.1).
-
-    :param scheme: that of the request; empty if it had none that is known here
-    :param error: empty if the request had no token
-    """
-    response = jsonify({"error": error} if error else {})
-    response.status_code = 401
-    response.headers["WWW-Authenticate"] = (
-        f'{scheme} error="{error}"' if error else 'Bearer, DPoP algs="ES256 Ed25519"'
-    )
-    response.headers["Cache-Control"] = "no-store"
-    return response

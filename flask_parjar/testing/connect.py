@@ -5,8 +5,8 @@ The app's clients are registered, and the requests of both sides need no socket.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from flask import Flask
@@ -15,12 +15,27 @@ from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
 from ..protocol.client import ClientConfig
 from ..protocol.mutual_tls import ClientCertificate
+from ..protocol.profiles import PROFILES
 from ..provider import Http
 from ..runtime import EXTENSION, Runtime
 from ..web.own_urls import url_at
 from .clients import ClientMetadata
-from .serving import WSGIAdapter, wsgi_pool
+from .serving import WSGIAdapter, presenting, wsgi_pool
 from .state import ProviderState
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+
+def runtime_of(app: Flask) -> Runtime:
+    """What an app holds.
+
+    :raises ValueError: it has no ParJar
+    """
+    runtime: Runtime | None = app.extensions.get(EXTENSION)
+    if runtime is None:
+        raise ValueError("ParJar.init_app(app) comes first")
+    return runtime
 
 
 def connect(
@@ -32,9 +47,7 @@ def connect(
     :param base_urls: the URLs of the app
     :raises ValueError: the app has no ParJar, or none of its providers has this issuer
     """
-    runtime: Runtime | None = app.extensions.get(EXTENSION)
-    if runtime is None:
-        raise ValueError("ParJar.init_app(app) comes first")
+    runtime = runtime_of(app)
     configs = [each.client for each in runtime.providers.values()]  # with the keys of now
     ours = [config for config in configs if config.issuer == provider.issuer]
     if not ours:
@@ -52,6 +65,38 @@ def connect(
         _mount(app, site, provider=provider)
 
 
+def mount_api(app: Flask, url: str, api: WSGIApplication) -> None:
+    """Answer what an app sends to an API with ``parjar.api``, without a socket.
+
+    It holds for all providers of the app. A client certificate that the site presents with a bound
+    token reaches the API.
+
+    :param url: the origin of the API, such as ``https://api.example.com``
+    :param api: a WSGI app, which gets the whole path. One of `DevProvider.resource_server` verifies
+        the access tokens
+    :raises ValueError: the app has no ParJar, or the URL is no origin
+    """
+    parts = urlsplit(url)
+    rest = (parts.path.strip("/"), parts.query, parts.fragment)
+    if parts.scheme not in ("http", "https") or not parts.netloc or any(rest):
+        raise ValueError(
+            f"{url!r} is no origin: write https:// and the host, as in https://api.example.com; "
+            "the API gets the whole path"
+        )
+
+    for each in runtime_of(app).providers.values():
+        each.http.mount_api(url, _calling(api))
+
+
+def _calling(api: WSGIApplication) -> Callable[[ClientCertificate | None], WSGIAdapter]:
+    """Makes the adapter of requests to a WSGI app, with a client certificate or none."""
+
+    def adapter(certificate: ClientCertificate | None) -> WSGIAdapter:
+        return WSGIAdapter(presenting(None if certificate is None else certificate.pem, api))
+
+    return adapter
+
+
 def _mount_provider(http: Http, endpoints: Flask, *, provider: ProviderState) -> None:
     """Answer what an app sends to the endpoints, and to their aliases.
 
@@ -65,6 +110,7 @@ def _mount_provider(http: Http, endpoints: Flask, *, provider: ProviderState) ->
             return wsgi_pool(endpoints, origin, certificate=certificate.pem)
 
         asks = base == bases[-1]
+        http.mount_api(origin, _calling(endpoints))
         http.mount(origin, wsgi_pool(endpoints, origin), certified=certified if asks else None)
 
 
@@ -88,7 +134,9 @@ def _metadata(
         scope=" ".join(config.scopes),
         client_name=app.name,
         id_token_signed_response_alg=config.id_token_algs[0] if config.id_token_algs else None,
-        authorization_signed_response_alg=(config.id_token_algs or ("RS256",))[0],
+        authorization_signed_response_alg=(
+            config.id_token_algs or PROFILES[config.profile].unlisted_id_token_algs
+        )[0],
         **_encryption(config),
         require_pushed_authorization_requests=config.request_level.pushed,
         require_signed_request_object=config.request_level.signed,

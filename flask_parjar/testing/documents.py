@@ -1,9 +1,9 @@
 """The documents that the provider publishes: its metadata, and its public keys.
 
 The metadata is a plain dict that a test may change while the provider runs. The provider follows
-its own metadata for algorithms, client authentication methods, response modes, the ``claims``
-parameter, the types of ``authorization_details``, ``iss`` in the authorization response, and which
-requests must be pushed or signed.
+its own metadata for algorithms, client authentication methods, response modes, ``acr`` values
+(weakest first), the ``claims`` parameter, the types of ``authorization_details``, ``iss`` in the
+authorization response, and which requests must be pushed or signed.
 """
 
 from __future__ import annotations

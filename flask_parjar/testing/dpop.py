@@ -26,8 +26,9 @@ class ReceivedProof:
 
     :param text: the ``DPoP`` header. Several are one with commas, which no proof has
     :param url: that of the endpoint
-    :param access_token: the token of a request to userinfo; None at the other endpoints
+    :param access_token: the token of a request to userinfo or an API; None at the other endpoints
     :param demanded: whether a request without a proof is refused
+    :param at_provider: whether the provider got it, whose nonce it needs; an API has its own
     """
 
     text: str | None = field(repr=False)
@@ -35,6 +36,7 @@ class ReceivedProof:
     url: str
     access_token: str | None = field(default=None, repr=False)
     demanded: bool = False
+    at_provider: bool = True
 
 
 def verify_proof(received: ReceivedProof, *, provider: ProviderState) -> str | None:
@@ -56,7 +58,8 @@ def verify_proof(received: ReceivedProof, *, provider: ProviderState) -> str | N
         _check_time(signed.claims, provider=provider)
     except Unproven as exc:
         raise _invalid(str(exc)) from exc
-    _check_nonce(signed.claims, of_api=received.access_token is not None, provider=provider)
+    if received.at_provider:
+        _check_nonce(signed.claims, of_api=received.access_token is not None, provider=provider)
     jkt = key.thumbprint()
     _use_up(signed.claims, jkt, provider=provider)
     return jkt

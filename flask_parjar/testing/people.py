@@ -9,6 +9,8 @@ from authlib.oidc.core import UserInfo
 
 #: The scopes that any client may request (OpenID Connect Core sections 5.4 and 11).
 STANDARD_SCOPES = ("openid", "profile", "email", "phone", "address", "offline_access")
+#: Claims about a sign-in: they are in the ID token alone.
+_OF_SIGN_IN = ("acr", "amr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +20,7 @@ class Person:
     :param username: the name for ``DevProvider.sign_in``; also the ``sub``, unless the claims have
         another
     :param claims: standard claims, which a client gets by scope, and claims of your own, which it
-        always gets
+        always gets. ``acr`` and ``amr`` say how this person signs in
     """
 
     username: str
@@ -39,6 +41,17 @@ class Person:
         """The e-mail address on the login page; may be empty."""
         return str(self.claims.get("email", ""))
 
+    @property
+    def acr(self) -> str | None:
+        """How this person signs in, unless a client asks for more (OpenID Connect Core 2)."""
+        return str(self.claims["acr"]) if "acr" in self.claims else None
+
+    @property
+    def amr(self) -> tuple[str, ...] | None:
+        """What this person proves it with (RFC 8176)."""
+        given = self.claims.get("amr")
+        return tuple(map(str, given)) if isinstance(given, list | tuple) else None
+
     def known_as(self, hint: str) -> bool:
         """Whether a ``login_hint`` means this person."""
         return bool(hint) and hint in (self.username, self.sub, self.email)
@@ -56,7 +69,8 @@ class Person:
         return {
             name: value
             for name, value in everything.items()
-            if name in of_scopes or name in requested or name not in standard
+            if name not in _OF_SIGN_IN
+            and (name in of_scopes or name in requested or name not in standard)
         }
 
 

@@ -12,7 +12,7 @@ import ssl
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
@@ -21,8 +21,9 @@ from werkzeug.serving import BaseWSGIServer
 
 from ..protocol.issuer import OF_MANY_TENANTS, find_template
 from ..protocol.request_level import REQUEST_LEVELS
+from .access_tokens import introspect
 from .app import create_app
-from .authorization import end_all_sessions
+from .authorization import end_all_sessions, forget_consents
 from .browser import Browser
 from .browser_endpoints import BrowserEndpoints
 from .client_endpoints import ClientEndpoints
@@ -35,8 +36,12 @@ from .logout import LogoutEndpoints, mint_logout_token, notify_person
 from .mutual_tls import ServerTLS, TrustedCertificates
 from .people import PEOPLE, Person
 from .presets import PRESETS, Preset, follow, with_fresh_keys
+from .resource_server import ResourceServer
 from .serving import loopback_server, running
 from .state import Call, ProviderState
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 # https for tests that use secure cookies.
 TEST_CLIENT_BASE_URLS = ("http://localhost", "https://localhost")
@@ -257,18 +262,32 @@ class DevProvider:
         return Browser(self.app, self.issuer)
 
     def sign_in(
-        self, url: str, person: str = "ada", *, approve: bool = True, decline: Collection[str] = ()
+        self,
+        url: str,
+        person: str = "ada",
+        *,
+        approve: bool = True,
+        scopes: Collection[str] | None = None,
+        decline: Collection[str] = (),
     ) -> str:
         """Open an authorization URL in a fresh browser, sign in, agree, and return.
 
         :param url: the URL that the client redirected to
         :param person: the username to choose
         :param approve: whether to agree or to say no
+        :param scopes: the only scopes to agree to; by default all
         :param decline: scopes not to agree to
         :returns: the callback URL with the response in its query
         :raises Stopped: the provider shows an error instead
         """
-        return self.browser().sign_in(url, person, approve=approve, decline=decline)
+        return self.browser().sign_in(url, person, approve=approve, scopes=scopes, decline=decline)
+
+    def forget_consents(self, username: str) -> None:
+        """Ask a person about every scope again, as if they had never agreed to any.
+
+        :raises ValueError: no person has that username
+        """
+        forget_consents(self._sub(username), provider=self._state)
 
     def end_session(self, username: str) -> None:
         """End all sessions of a person, in every browser, as an administrator would.
@@ -279,13 +298,55 @@ class DevProvider:
 
         OpenID Connect Back-Channel Logout section 2.5
         """
+        sub = self._sub(username)
+        ended = end_all_sessions(sub, provider=self._state)
+        notify_person(ended, sub=sub, provider=self._state)
+
+    def introspect(self, access_token: str) -> dict[str, object]:
+        """What an API may know of an access token: ``{"active": False}`` if it is not valid.
+
+        RFC 7662 section 2.2
+        """
+        return introspect(access_token, provider=self._state)
+
+    def revoke_access_tokens(self) -> None:
+        """Revoke all access tokens; refresh tokens stay valid.
+
+        No site knows it before an API refuses its token.
+        """
+        self._state.memory.access_tokens.pop_all(lambda grant: True)
+
+    def resource_server(
+        self,
+        app: WSGIApplication,
+        *,
+        audience: str | None = None,
+        scopes: Collection[str] = (),
+        acr_values: Collection[str] = (),
+        max_age: int | None = None,
+        dpop_nonces: bool = False,
+    ) -> ResourceServer:
+        """An API that takes the access tokens of this provider, for `mount_api`.
+
+        :param app: the WSGI app that answers requests with a good token
+        :param audience: see `ResourceServer`, as for the others
+        """
+        return ResourceServer(
+            provider=self._state,
+            app=app,
+            audience=audience,
+            scopes=scopes,
+            acr_values=acr_values,
+            max_age=max_age,
+            dpop_nonces=dpop_nonces,
+        )
+
+    def _sub(self, username: str) -> str:
         if username not in self.people:
             raise ValueError(
                 f"no person is called {username!r}; there are: {', '.join(self.people)}"
             )
-        sub = self.people[username].sub
-        ended = end_all_sessions(sub, provider=self._state)
-        notify_person(ended, sub=sub, provider=self._state)
+        return self.people[username].sub
 
     def logout_token(
         self,

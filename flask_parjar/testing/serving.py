@@ -56,21 +56,20 @@ class WSGIAdapter(BaseAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Call the app. A streamed body is made while the caller reads it.
-
-        :raises TypeError: the request's body is not a string or bytes
-        """
-        body = request.body or b""
-        if not isinstance(body, (str, bytes)):
-            raise TypeError("the body of a request to a WSGI app is a string or bytes")
+        """Call the app. A streamed answer is made while the caller reads it."""
+        body = _read_body(request.body)
         parts = urlsplit(str(request.url))
         pieces, status, headers = _run_app(
             self.app,
             method=request.method or "GET",
             origin=f"{parts.scheme}://{parts.netloc}",
             target=f"{parts.path or '/'}?{parts.query}",
-            headers=[(name, str(value)) for name, value in request.headers.items()],
-            body=body.encode() if isinstance(body, str) else body,
+            headers=[
+                (name, str(value))
+                for name, value in request.headers.items()
+                if name.lower() not in ("content-length", "transfer-encoding")
+            ],
+            body=body,
         )
         response = _make_response(request, pieces, status, headers)
         if not stream:
@@ -79,6 +78,14 @@ class WSGIAdapter(BaseAdapter):
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+def _read_body(body: Any) -> bytes:
+    """The body of a request: a string, bytes, a file, or pieces of these; None if it has none."""
+    content = body.read() if hasattr(body, "read") else body
+    if isinstance(content, str | bytes | None):
+        return content.encode() if isinstance(content, str) else content or b""
+    return b"".join(_read_body(piece) for piece in content)
 
 
 def _make_response(
@@ -127,17 +134,26 @@ def wsgi_pool(
     class Connection(_WSGIConnection):
         pass
 
-    def called(environ: Any, start_response: Any) -> Iterable[bytes]:
-        if certificate is not None:
-            environ["SSL_CLIENT_CERT"] = certificate
-        return app(environ, start_response)
-
-    Connection.app, Connection.origin = staticmethod(called), origin
+    Connection.app, Connection.origin = staticmethod(presenting(certificate, app)), origin
     Connection.default_port = default_port  # else the Host header would name the port
     pool: Any = HTTPConnectionPool(str(parts.hostname), parts.port or default_port)
     pool.ConnectionCls = Connection
     made: HTTPConnectionPool = pool
     return made
+
+
+def presenting(certificate: str | None, app: WSGIApplication) -> WSGIApplication:
+    """An app that is called as by a TLS connection which presents a client certificate, or none.
+
+    :param certificate: as PEM
+    """
+
+    def called(environ: Any, start_response: Any) -> Iterable[bytes]:
+        if certificate is not None:
+            environ["SSL_CLIENT_CERT"] = certificate
+        return app(environ, start_response)
+
+    return called
 
 
 class _WSGIConnection(BoundedConnection):

@@ -94,13 +94,15 @@ class SignIn:
     """A person who is signed in at the provider with one browser.
 
     :param at: when, in seconds since 1970
-    :param acr: the authentication context class, one of the provider's levels
+    :param acr: the authentication context class
+    :param amr: the authentication methods
     :param session_id: stays the same when the same person signs in again
     """
 
     sub: str
     at: int
     acr: str
+    amr: tuple[str, ...]
     session_id: str = field(repr=False)
 
 

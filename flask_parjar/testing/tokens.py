@@ -26,8 +26,6 @@ from .state import Grant, ProviderState, fresh_secret
 
 REFRESH_TOKEN_SECONDS = 86_400
 ID_TOKEN_SECONDS = 300
-#: What a person does for each level, the weakest first; for further levels the last.
-AMR = (("pwd",), ("pwd", "otp", "mfa"), ("hwk", "user"))
 _VERIFIER = re.compile(r"[A-Za-z0-9._~-]{43,128}")
 
 
@@ -310,14 +308,8 @@ def _id_token_claims(grant: Grant, *, now: int, provider: ProviderState) -> dict
         "exp": now + ID_TOKEN_SECONDS,
         "auth_time": sign_in.at,
         "acr": sign_in.acr,
-        "amr": _amr(sign_in.acr, provider=provider),
+        "amr": list(sign_in.amr),
     }
-
-
-def _amr(acr: str, *, provider: ProviderState) -> list[str]:
-    """How a person signed in at this level (RFC 8176)."""
-    levels = provider.acr_levels
-    return [*AMR[min(levels.index(acr), len(AMR) - 1) if acr in levels else 0]]
 
 
 def _encrypted(id_token: object, client: Client, *, provider: ProviderState) -> object:

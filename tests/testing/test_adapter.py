@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any
 
@@ -94,9 +95,13 @@ def test_a_bare_request_without_a_session(echo: Echo) -> None:
         assert answer.raw.read() == b"https://echo.example/||None"
 
 
-def test_a_body_in_pieces_is_not_sent(http: requests.Session) -> None:
-    with pytest.raises(TypeError):
-        http.post("https://echo.example/", data=iter([b"x"]))
+@pytest.mark.parametrize("length", [0, 5, 100_000])
+def test_a_body_of_a_file_or_in_pieces(http: requests.Session, length: int) -> None:
+    content = "x" * length
+    halves = [content[: length // 2].encode(), content[length // 2 :].encode()]
+    for body in (io.BytesIO(content.encode()), io.StringIO(content), iter(halves)):
+        answer = http.post("https://echo.example/", data=body)
+        assert answer.text == f"https://echo.example/|{content}|None"
 
 
 def test_an_app_that_answers_with_a_list(echo: Echo) -> None:

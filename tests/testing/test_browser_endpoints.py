@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from werkzeug.test import Client, TestResponse
 
-from flask_parjar.testing import Browser, ClientMetadata, DevProvider, Stopped
+from flask_parjar.testing import Browser, ClientMetadata, DevProvider, Person, Stopped
 from tests.testing.conftest import Clock
 from tests.testing.hand_made_client import GONE, NOW, HandMadeClient, response
 
@@ -86,7 +86,6 @@ def test_no_error_page_links_to_a_url_of_the_request(client: HandMadeClient) -> 
         assert "evil.example" not in page.text
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F8")
 def test_a_login_that_never_began_is_no_url_to_open(provider: DevProvider) -> None:
     """An answer without a redirect has no Location: that is what was handed over here."""
     with pytest.raises((TypeError, ValueError), match="None"):
@@ -232,6 +231,32 @@ def test_a_scope_can_be_declined(client: HandMadeClient, browser: Browser) -> No
     assert "consent" in [call.endpoint for call in client.provider.calls[calls:]]
 
 
+def test_agreeing_to_some_scopes_alone(client: HandMadeClient, browser: Browser) -> None:
+    asked = {"scope": "openid profile email reports:read"}
+    granted = []
+    for scopes in (["email"], ["openid", "profile", "email"], []):
+        back = response(browser.sign_in(client.start(**asked), scopes=scopes))
+        granted.append(client.redeem(back["code"]).json()["scope"])
+        client.provider.forget_consents("ada")
+    assert granted == ["openid email", "openid profile email", "openid"]
+    both = browser.sign_in(client.start(**asked), scopes=["email", "profile"], decline=["email"])
+    assert client.redeem(response(both)["code"]).json()["scope"] == "openid profile"
+    with pytest.raises(ValueError, match="phone"):
+        browser.sign_in(client.start(**asked), scopes=["email", "phone"])
+
+
+def test_a_person_who_forgot_what_they_agreed_to(client: HandMadeClient, browser: Browser) -> None:
+    for person, endpoint in (("grace", "authorization"), ("ada", "consent")):
+        browser.sign_in(client.start())
+        client.provider.forget_consents(person)
+        client.provider.calls.clear()
+        browser.sign_in(client.start())
+        assert endpoint in [call.endpoint for call in client.provider.calls]
+        assert ("consent" in [call.endpoint for call in client.provider.calls]) is (person == "ada")
+    with pytest.raises(ValueError, match="'mia'.*ada, grace"):
+        client.provider.forget_consents("mia")
+
+
 def test_declining_what_was_not_asked(client: HandMadeClient, browser: Browser) -> None:
     with pytest.raises(ValueError, match="openid, phone"):
         browser.sign_in(client.start(), decline=["phone", "openid"])
@@ -322,6 +347,49 @@ def test_a_stronger_login_is_asked_for_when_needed(
     weaker = response(browser.sign_in(client.start(acr_values="pwd")))
     claims = client.verify(client.redeem(weaker["code"]).json()["id_token"])[1]
     assert (claims["acr"], claims["auth_time"]) == ("pwd", NOW + 10)
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "acr", "amr"),
+    [
+        ({"acr": "mfa"}, "", "mfa", ["pwd", "otp", "mfa"]),
+        ({"acr": "mfa", "amr": ["face"]}, "pwd", "pwd", ["face"]),
+        ({"acr": "mfa", "amr": ["face"]}, "pwd mfa", "mfa", ["face"]),
+        ({"acr": "mfa", "amr": ["face"]}, "phr", "phr", ["hwk", "user"]),
+        ({"acr": "urn:x"}, "", "urn:x", ["pwd"]),
+        ({"acr": "urn:x"}, "mfa", "mfa", ["pwd", "otp", "mfa"]),
+        ({"acr": "urn:x"}, "mfa urn:x", "urn:x", ["pwd"]),
+        ({"amr": ("face",)}, "phr", "phr", ["face"]),
+        ({"amr": "face"}, "", "pwd", ["pwd"]),
+    ],
+)
+def test_how_a_person_signs_in(
+    client: HandMadeClient, own: dict[str, Any], asked: str, acr: str, amr: list[str]
+) -> None:
+    client.provider.people["mia"] = Person("mia", {"name": "Mia", **own})
+    tokens = client.tokens("mia", acr_values=asked)
+    claims = client.verify(tokens["id_token"])[1]
+    assert (claims["acr"], claims["amr"]) == (acr, amr)
+    userinfo = client.userinfo(tokens["access_token"]).json()
+    assert userinfo == {"sub": "mia", "name": "Mia"}, "a sign-in is no claim of userinfo"
+
+
+def test_the_levels_are_those_of_the_metadata(client: HandMadeClient) -> None:
+    def signed_in(acr_values: str = "") -> tuple[str, list[str]]:
+        claims = client.verify(client.tokens(acr_values=acr_values)["id_token"])[1]
+        return claims["acr"], claims["amr"]
+
+    levels = ["urn:1", "urn:2", "urn:3", "urn:4"]
+    client.provider.metadata["acr_values_supported"] = levels
+    assert signed_in() == signed_in("mfa") == ("urn:1", ["pwd"])
+    assert signed_in("urn:2") == ("urn:2", ["pwd", "otp", "mfa"])
+    assert signed_in("urn:4") == ("urn:4", ["hwk", "user"])
+    client.provider.people["ada"] = Person("ada", {"acr": "urn:2"})
+    assert [signed_in(acr)[0] for acr in levels] == levels
+    assert signed_in("urn:1") == ("urn:1", ["pwd", "otp", "mfa"]), "strong enough for it"
+    client.provider.people["ada"] = Person("ada")
+    del client.provider.metadata["acr_values_supported"]
+    assert signed_in() == ("pwd", ["pwd"])
 
 
 def test_an_unknown_essential_acr(client: HandMadeClient) -> None:

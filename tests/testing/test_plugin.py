@@ -11,14 +11,27 @@ from typing import Any
 
 import pytest
 from flask import Flask, jsonify, request
+from joserfc.jwk import ECKey
 
 import flask_parjar
-from flask_parjar import ParJar, current_user, login_required, step_up_required
-from flask_parjar.testing import DevProvider
-from flask_parjar.testing.plugin import LogInAs, parjar_log_in_as, parjar_provider
+from flask_parjar import (
+    LoginOptions,
+    ParJar,
+    authorization_details_required,
+    current_user,
+    login_required,
+    step_up_required,
+)
+from flask_parjar.testing import DevProvider, LogInAs, mount_api
+from flask_parjar.testing.plugin import parjar_log_in_as, parjar_provider
+from tests.support.certificates import make_pair
 from tests.support.tenants import ADAS, ALANS, GRACES, ISSUER, issuer_of
 
 __all__ = ["parjar_log_in_as", "parjar_provider"]
+
+HTTPS_ISSUER = {"issuer": "https://op.example"}
+HTTPS = {"PARJAR_ISSUER": "https://op.example"}
+ENCRYPTION_KEY = dict(ECKey.generate_key("P-256", {"use": "enc"}).as_dict(private=True))
 
 
 def make_app(config: dict[str, Any]) -> Flask:
@@ -34,6 +47,8 @@ def make_app(config: dict[str, Any]) -> Flask:
             iss=current_user.issuer,
             claims=dict(current_user.claims),
             scopes=sorted(current_user.scopes),
+            acr=current_user.acr,
+            amr=[*current_user.amr],
         )
 
     return app
@@ -68,8 +83,17 @@ def test_log_in_as_a_person_made_for_the_test(app: Flask, parjar_log_in_as: LogI
 
 def test_scopes_declined(app: Flask, parjar_log_in_as: LogInAs) -> None:
     client = app.test_client()
-    parjar_log_in_as(client, decline=("reports:read",))
-    assert client.get("/me").get_json()["scopes"] == ["email", "openid"]
+    for scopes in (["openid", "email"], ["openid", "reports:read"], ["openid"]):
+        parjar_log_in_as(client, scopes=scopes)
+        assert client.get("/me").get_json()["scopes"] == sorted(scopes)
+    parjar_log_in_as(client)
+    assert client.get("/me").get_json()["scopes"] == ["email", "openid", "reports:read"]
+
+
+def test_scopes_that_the_app_does_not_ask_for(app: Flask, parjar_log_in_as: LogInAs) -> None:
+    """Granted all the same, the test would pass, and the site would never get them."""
+    with pytest.raises(ValueError, match="phone, reports:write"):
+        parjar_log_in_as(app.test_client(), scopes=["email", "phone", "reports:write"])
 
 
 def test_a_person_of_a_tenant(parjar_log_in_as: LogInAs) -> None:
@@ -79,7 +103,7 @@ def test_a_person_of_a_tenant(parjar_log_in_as: LogInAs) -> None:
         client = app.test_client()
         parjar_log_in_as(client, claims={"tid": tenant} if tenant else None)
         assert client.get("/me").get_json()["iss"] == issuer_of(expected)
-    with pytest.raises(pytest.fail.Exception, match="tenant_refused"):
+    with pytest.raises(AssertionError, match="tenant_refused"):
         parjar_log_in_as(app.test_client(), claims={"tid": ALANS})
 
 
@@ -129,7 +153,7 @@ def test_one_of_several(parjar_log_in_as: LogInAs) -> None:
     client = make_app({"PARJAR_PROVIDERS": providers}).test_client()
     parjar_log_in_as(client, provider="home")
     assert client.get("/me").get_json()["iss"] == "https://home.example"
-    with pytest.raises(pytest.fail.Exception, match="provider=None is not one of .*: work, home"):
+    with pytest.raises(ValueError, match="provider=None is not one of .*: work, home"):
         parjar_log_in_as(client)
 
 
@@ -137,7 +161,7 @@ def test_a_login_that_does_not_begin(
     app: Flask, parjar_provider: DevProvider, parjar_log_in_as: LogInAs
 ) -> None:
     parjar_provider.fault("par_500")
-    with pytest.raises(pytest.fail.Exception, match="login answered 50"):
+    with pytest.raises(AssertionError, match="login answered 50"):
         parjar_log_in_as(app.test_client())
 
 
@@ -145,7 +169,7 @@ def test_a_login_that_does_not_come_back(
     app: Flask, parjar_provider: DevProvider, parjar_log_in_as: LogInAs
 ) -> None:
     parjar_provider.fault("id_token_aud_foreign")
-    with pytest.raises(pytest.fail.Exception, match="callback answered 50"):
+    with pytest.raises(AssertionError, match="callback answered 50"):
         parjar_log_in_as(app.test_client())
 
 
@@ -160,6 +184,46 @@ def test_a_login_that_does_not_come_back(
         ({"PARJAR_URL_PREFIX": "/auth"}, None),
         ({"PARJAR_CLIENT_SECRET": "a secret of the tests"}, None),
         ({"SESSION_COOKIE_SECURE": True}, None),
+        ({"SESSION_COOKIE_NAME": "__Host-id", "SESSION_COOKIE_SECURE": True}, None),
+        ({"APPLICATION_ROOT": "/app", "PARJAR_URL_PREFIX": "/auth"}, None),
+        ({"SESSION_COOKIE_PATH": "/app", "APPLICATION_ROOT": "/app"}, None),
+        ({"SERVER_NAME": "www.your.site", "SESSION_COOKIE_DOMAIN": "your.site"}, None),
+        ({"TRUSTED_HOSTS": [".your.site"]}, "http://your.site"),
+        ({"TRUSTED_HOSTS": ["your.site", "localhost"]}, None),
+        ({"PARJAR_RESPONSE_MODE": "jwt"}, None),
+        ({"PARJAR_RESPONSE_MODE": "form_post.jwt"}, None),
+        ({"PARJAR_REQUEST_AUDIENCE": "authorization_endpoint"}, None),
+        ({"PARJAR_REQUEST_AUDIENCE": "https://other.example/"}, None),
+        ({"PARJAR_REQUEST_BESIDE": ["scope"]}, None),
+        ({"PARJAR_ASSERTION_AUDIENCE": "token_endpoint"}, None),
+        ({"PARJAR_ASSERTION_AUDIENCE": "endpoint"}, None),
+        ({"PARJAR_ASSERTION_AUDIENCE": "https://other.example/"}, None),
+        ({"PARJAR_ASSERTION_TYP": "client-authentication+jwt"}, None),
+        ({"PARJAR_AUTHORIZATION_PARAMS": {"authorization_details": [{"type": "pills"}]}}, None),
+        ({"PARJAR_AUTHORIZATION_PARAMS": {"acr_values": "phr mfa"}}, None),
+        ({"PARJAR_STORE": "cookie", "PARJAR_DPOP": True}, None),
+        ({"PARJAR_PROFILE": "fapi2-security", "PARJAR_DPOP": True, **HTTPS}, None),
+        (
+            {
+                "PARJAR_PROFILE": "fapi2-message-signing",
+                "PARJAR_DPOP": True,
+                "PARJAR_RESPONSE_MODE": "jwt",
+                **HTTPS,
+            },
+            None,
+        ),
+        (
+            {
+                "PARJAR_ENCRYPTION_KEY": ENCRYPTION_KEY,
+                "PARJAR_ID_TOKEN_ENCRYPTION": "ECDH-ES A256GCM",
+                "PARJAR_USERINFO": True,
+                "PARJAR_USERINFO_ENCRYPTION": "ECDH-ES+A256KW A128GCM",
+                "PARJAR_RESPONSE_MODE": "jwt",
+                "PARJAR_RESPONSE_ENCRYPTION": "ECDH-ES A256GCM",
+                "PARJAR_REQUEST_ENCRYPTION_ALG": "ECDH-ES",
+            },
+            None,
+        ),
     ],
 )
 def test_the_apps_own_configuration(
@@ -174,16 +238,53 @@ def test_the_apps_own_configuration(
     assert client.get("/me", base_url=base_url).status_code == 200
 
 
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"PARJAR_CLIENT_AUTH": "tls_client_auth"},
+        {"PARJAR_CLIENT_AUTH": "self_signed_tls_client_auth", "PARJAR_BOUND_TOKENS": True},
+        {"PARJAR_BOUND_TOKENS": True, "PARJAR_STORE": "memory"},
+    ],
+)
+def test_an_app_with_a_certificate(
+    parjar_log_in_as: LogInAs, tmp_path: Path, config: dict[str, Any]
+) -> None:
+    pair = make_pair()
+    (tmp_path / "site.pem").write_text(pair.pem + pair.key_pem)
+    files = dict.fromkeys(
+        ("PARJAR_CLIENT_CERT", "PARJAR_CLIENT_CERT_KEY"), str(tmp_path / "site.pem")
+    )
+    app = make_app(DevProvider(**HTTPS_ISSUER).config({**files, **config}))
+    client = app.test_client()
+    parjar_log_in_as(client)
+    assert client.get("/me").status_code == 200
+    assert {each.certificate for each in parjar_log_in_as.provider_of(app).calls} > {None}
+
+
+def test_metadata_of_another_provider(parjar_log_in_as: LogInAs) -> None:
+    """Its endpoints are in the network, and no test may call them."""
+    metadata = {**DevProvider(**HTTPS_ISSUER).metadata}
+    config = DevProvider(**HTTPS_ISSUER).config({"PARJAR_METADATA": metadata})
+    parjar_log_in_as(make_app(config).test_client())
+    config["PARJAR_METADATA"] = {**metadata, "token_endpoint": "https://op.example/oauth2/token"}
+    with pytest.raises(ValueError, match="PARJAR_METADATA has token_endpoint"):
+        parjar_log_in_as(make_app(config).test_client())
+
+
+def test_an_app_without_logins(parjar_log_in_as: LogInAs) -> None:
+    with pytest.raises(ValueError, match="init_app"):
+        parjar_log_in_as(Flask("site").test_client())
+
+
 def test_a_login_that_is_lost_on_its_way(
     parjar_provider: DevProvider, parjar_log_in_as: LogInAs
 ) -> None:
     """The redirect of the callback leads to the provider once more, and not into the app."""
     app = make_app(parjar_provider.config({"SESSION_COOKIE_PATH": "/elsewhere"}))
-    with pytest.raises(pytest.fail.Exception):
+    with pytest.raises(AssertionError, match="SESSION_COOKIE_PATH"):
         parjar_log_in_as(app.test_client())
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F7")
 @pytest.mark.parametrize("acr", ["mfa", "urn:example:two-factors"])
 def test_a_stronger_login(
     parjar_provider: DevProvider, parjar_log_in_as: LogInAs, acr: str
@@ -191,25 +292,109 @@ def test_a_stronger_login(
     app = make_app(parjar_provider.config())
     app.get("/transfer")(step_up_required(acr=acr)(lambda: str(current_user.acr)))
     client = app.test_client()
-    parjar_log_in_as(client, acr=acr)  # type: ignore[call-arg]
+    parjar_log_in_as(client, acr=acr)
     page = client.get("/transfer")
     assert (page.status_code, page.text) == (200, acr)
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F7")
+def test_how_a_person_signed_in_is_true_for_one_login(
+    app: Flask, parjar_log_in_as: LogInAs
+) -> None:
+    seen = []
+    for acr, amr in (("urn:x", ["face"]), (None, None), ("phr", None), ("pwd", ["otp"])):
+        client = app.test_client()
+        parjar_log_in_as(client, acr=acr, claims={"amr": amr} if amr else None)
+        me = client.get("/me").get_json()
+        seen.append((me["acr"], me["amr"]))
+    assert seen == [
+        ("urn:x", ["face"]),
+        ("pwd", ["face"]),
+        ("phr", ["face"]),
+        ("pwd", ["otp"]),
+    ]
+
+
+def test_an_acr_that_the_login_does_not_ask_for(
+    parjar_provider: DevProvider, parjar_log_in_as: LogInAs
+) -> None:
+    """Otherwise a test would go on with a login that is not the one that it wants."""
+    params = {"claims": {"id_token": {"acr": {"essential": True, "values": ["mfa"]}}}}
+    app = make_app(parjar_provider.config({"PARJAR_AUTHORIZATION_PARAMS": params}))
+    parjar_log_in_as(app.test_client(), acr="mfa")
+    with pytest.raises(AssertionError, match="'pwd'.*'mfa'"):
+        parjar_log_in_as(app.test_client(), acr="pwd")
+
+
+def test_levels_of_the_sites_own_provider(
+    parjar_provider: DevProvider, parjar_log_in_as: LogInAs
+) -> None:
+    """A step-up follows the metadata too."""
+    parjar_provider.metadata["acr_values_supported"] = ["urn:low", "urn:high"]
+    app = make_app(parjar_provider.config())
+    app.get("/transfer")(step_up_required(acr="urn:high")(lambda: str(current_user.acr)))
+    client = app.test_client()
+    parjar_log_in_as(client)
+    assert client.get("/me").get_json()["acr"] == "urn:low"
+    login = client.get("/transfer").location
+    back = parjar_provider.sign_in(client.get(login).location)
+    assert client.get(client.get(back).location).text == "urn:high"
+
+
+def test_a_payment_that_was_agreed_to(
+    parjar_provider: DevProvider, parjar_log_in_as: LogInAs
+) -> None:
+    app, parjar = Flask("site"), ParJar()
+    config = parjar_provider.config({"PARJAR_STORE": "memory", "PARJAR_SCOPES": "openid email"})
+    app.config.update(SECRET_KEY="of the tests", **config)
+    parjar.init_app(app)
+    app.get("/pay")(
+        authorization_details_required(type="pills")(
+            lambda: jsonify([*parjar.tokens().authorization_details])
+        )
+    )
+    asked: list[str] = []
+
+    @parjar.login_options
+    def options() -> LoginOptions | None:
+        asked.append(request.path)
+        return LoginOptions(scopes=("openid",)) if len(asked) > 1 else None
+
+    details = [{"type": "pills", "count": 3}, {"type": "payment_initiation"}]
+    for scopes in (["email", "openid"], ["openid"]):
+        client = app.test_client()
+        with client.session_transaction() as session:
+            session["basket"] = 7
+        parjar_log_in_as(client, authorization_details=details, scopes=scopes)
+        assert client.get("/pay").get_json() == details
+    assert asked == ["/", "/"]
+    parjar_log_in_as(client)
+    assert client.get("/pay").status_code == 403
+
+
+def test_a_login_without_pytest(parjar_provider: DevProvider) -> None:
+    """What unittest needs, and a suite that has its providers for all of its tests."""
+    log_in_as = LogInAs(parjar_provider)
+    apps = [make_app(parjar_provider.config()) for _ in range(2)]
+    for app in (*apps, *apps):
+        client = app.test_client()
+        log_in_as(client, subject="grace")
+        assert client.get("/me").get_json()["sub"] == "grace"
+        assert log_in_as.provider_of(app) is parjar_provider
+    elsewhere = make_app(DevProvider(**HTTPS_ISSUER).config())
+    made = log_in_as.provider_of(elsewhere)
+    assert (made.issuer, made is log_in_as.provider_of(elsewhere)) == ("https://op.example", True)
+
+
 def test_a_login_that_was_granted_so_much_and_no_more(
     app: Flask, parjar_log_in_as: LogInAs
 ) -> None:
     client = app.test_client()
-    parjar_log_in_as(client, scopes=("openid", "reports:read"))  # type: ignore[call-arg]
+    parjar_log_in_as(client, scopes=("openid", "reports:read"))
     assert client.get("/me").get_json()["scopes"] == ["openid", "reports:read"]
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F8")
 def test_an_api_of_the_tests_own(parjar_provider: DevProvider, parjar_log_in_as: LogInAs) -> None:
     """What `parjar.api` calls is a WSGI app of the test, without a socket."""
-    from flask_parjar.testing import mount_api  # type: ignore[attr-defined]
-
     api = Flask("api")
 
     @api.get("/v1/orders")
