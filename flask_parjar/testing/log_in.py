@@ -28,8 +28,8 @@ from .provider import TEST_CLIENT_BASE_URLS, DevProvider
 class LogInAs:
     """Logs people in, in the tests of an app: through its own ``/login`` and ``/callback``.
 
-    In pytest it is the fixture ``parjar_log_in_as``. Nothing leaves this process: an app with an
-    issuer that none of the providers has is given a provider of that issuer.
+    In pytest it is the fixture ``parjar_log_in_as``. Nothing of a login leaves this process: an app
+    with an issuer that none of the providers has is given a provider of that issuer.
 
     :param providers: providers that exist already
     """
