@@ -100,6 +100,8 @@ def _connect(dev_provider: DevProvider, app: Flask) -> None:
     for each in runtime_of(app).settings.providers.values():
         if each.issuer == dev_provider.issuer:
             _check_endpoints(each, dev_provider)
+            if dev_provider.preset is not None:
+                continue  # it demands what the real one demands, whatever the app sends
             dev_provider.allow_requests(each.request)
             _add_types(dev_provider, each.authorization_params.get("authorization_details", ()))
             _accept_deviations(each, dev_provider)

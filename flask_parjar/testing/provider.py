@@ -117,6 +117,11 @@ class DevProvider:
         return provider
 
     @property
+    def preset(self) -> Preset | None:
+        """What the provider is like; None without :meth:`like`."""
+        return self._preset
+
+    @property
     def metadata(self) -> dict[str, object]:
         """The discovery document. Change it, and the provider follows it."""
         return self._state.metadata

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 
 from flask_parjar import ParJar, current_user, step_up_required
-from flask_parjar.testing import PRESETS, Demands, DevProvider, Preset, Rule, Stopped
+from flask_parjar.testing import PRESETS, Demands, DevProvider, LogInAs, Preset, Rule, Stopped
 from tests.support.altered_requests import AlteredRequests
 from tests.support.breaches import BREACHES, entra
 from tests.support.breaches.breach import STOPPED, Breach
@@ -171,3 +171,14 @@ def test_the_page_on_presets_has_each_preset() -> None:
     assert sections == [(preset.title, name, name) for name, preset in PRESETS.items()]
     (example,) = shown("presets")
     assert example == {**PRESETS["singpass"].settings, "PARJAR_ISSUER": "http://127.0.0.1:9000"}
+
+
+def test_a_login_of_a_test_does_not_make_a_preset_weaker() -> None:
+    provider = DevProvider.like("singpass", issuer=ISSUER)
+    app = make_site(provider, connect=False, PARJAR_REQUEST="plain")
+    with pytest.raises(AssertionError, match="par_required"):
+        LogInAs(provider)(app.test_client())
+    app = make_site(provider, connect=False)
+    client = app.test_client()
+    LogInAs(provider)(client)
+    assert client.get("/me").status_code == 200
