@@ -1141,14 +1141,6 @@ YOUR_SITE = "https://your.site/callback"
         ),
         ({"SESSION_COOKIE_SAMESITE": "Strict"}, ["SESSION_COOKIE_SAMESITE", "Strict", "Lax"]),
         ({"SESSION_COOKIE_SAMESITE": "strict"}, ["SESSION_COOKIE_SAMESITE", "op.example"]),
-        (
-            {"PARJAR_REDIRECT_URI": "https://your.site/oidc/return"},
-            ["PARJAR_REDIRECT_URI", "/oidc/return", "/callback"],
-        ),
-        (
-            {"PARJAR_REDIRECT_URI": YOUR_SITE, "PARJAR_URL_PREFIX": "/auth"},
-            ["PARJAR_REDIRECT_URI", "/auth/callback"],
-        ),
         ({"PARJAR_REDIRECT_URI": "http://your.site/callback"}, ["PARJAR_REDIRECT_URI", "https"]),
     ],
 )
@@ -1165,11 +1157,8 @@ def test_a_doubtful_value_is_logged_at_start(
     [
         {},
         {"PARJAR_REDIRECT_URI": YOUR_SITE},
-        {"PARJAR_REDIRECT_URI": "https://your.site/shop/callback"},  # mounted below a path
-        {"PARJAR_REDIRECT_URI": "https://your.site/in/callback", "PARJAR_URL_PREFIX": "/in"},
         {"PARJAR_REDIRECT_URI": "http://127.0.0.1:5000/callback"},
         {"PARJAR_REDIRECT_URI": "http://localhost:5000/callback"},
-        {"PARJAR_PROVIDERS": {"work": {"redirect_uri": f"{YOUR_SITE}/work"}}},
         {
             "SESSION_COOKIE_SAMESITE": "Strict",
             "PARJAR_REDIRECT_URI": "https://www.op.example/callback",  # the provider's own site
@@ -1208,6 +1197,55 @@ def test_a_page_of_the_app_at_one_of_our_paths_is_logged(
         app.add_url_rule(path, "own", lambda: "a page of the app")
     first_request(app)
     assert any(path in each and "PARJAR_URL_PREFIX" in each for each in caplog.messages)
+
+
+def messages_of_the_first_request(
+    caplog: pytest.LogCaptureFixture, *callbacks: str, **config: Any
+) -> list[str]:
+    """What an app logs that adds rules for our callback."""
+    app = Flask(__name__)
+    app.config.update(GOOD, SECRET_KEY=SECRET_KEY, **config)
+    ParJar(app)
+    for path in callbacks:
+        app.add_url_rule(path, "parjar.callback")
+    first_request(app)
+    return caplog.messages
+
+
+@pytest.mark.parametrize(
+    "uri, prefix, callback",
+    [
+        ("https://your.site/oidc/return", None, "/callback"),
+        (YOUR_SITE, "/auth", "/auth/callback"),
+    ],
+)
+def test_a_redirect_uri_that_is_no_callback_is_logged(
+    caplog: pytest.LogCaptureFixture, uri: str, prefix: str | None, callback: str
+) -> None:
+    config = {"PARJAR_REDIRECT_URI": uri, "PARJAR_URL_PREFIX": prefix}
+    (message,) = messages_of_the_first_request(caplog, **config)
+    assert "PARJAR_REDIRECT_URI" in message and uri in message
+    assert f"at {callback}:" in message and "add_url_rule" in message
+
+
+@pytest.mark.parametrize(
+    "config, callbacks",
+    [
+        ({"PARJAR_REDIRECT_URI": YOUR_SITE}, []),
+        ({"PARJAR_REDIRECT_URI": "https://your.site/shop/callback"}, []),  # below a path
+        ({"PARJAR_REDIRECT_URI": "https://your.site/in/callback", "PARJAR_URL_PREFIX": "/in"}, []),
+        ({"PARJAR_PROVIDERS": {"work": {"redirect_uri": f"{YOUR_SITE}/work"}}}, []),
+        ({"PARJAR_REDIRECT_URI": "https://your.site/oidc/return"}, ["/oidc/return"]),
+        (
+            {"PARJAR_PROVIDERS": {"work": {"redirect_uri": "https://your.site/return/work"}}},
+            ["/return/<provider>"],
+        ),
+    ],
+)
+def test_a_redirect_uri_that_is_a_callback_is_not_logged(
+    caplog: pytest.LogCaptureFixture, config: dict[str, Any], callbacks: list[str]
+) -> None:
+    assert messages_of_the_first_request(caplog, *callbacks, **config) == []
 
 
 def test_warnings_of_the_first_request_are_logged_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -412,6 +412,16 @@ def test_the_redirect_uri(dated: DevProvider, uri: str, severities: list[str]) -
     assert all(uri in each["found"] for each in found)
 
 
+def test_a_redirect_uri_at_an_address_of_the_app(dated: DevProvider) -> None:
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        app.add_url_rule("/oidc/return", "parjar.callback")
+
+    uri = "https://site.example/oidc/return"
+    report = doctor(make_site(dated, prepare=prepare, PARJAR_REDIRECT_URI=uri))
+    assert report.of("fault") == []
+    assert report.subject("callback") == [uri]
+
+
 def test_a_redirect_uri_that_is_not_set(dated: DevProvider) -> None:
     write = doctor(make_site(dated)).only("warning", "redirect URI")["write"]
     assert "https://your.site/callback" in write

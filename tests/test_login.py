@@ -9,6 +9,7 @@ import logging
 import re
 import time
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
 from flask import Flask, render_template_string, request
@@ -373,6 +374,34 @@ def test_a_pinned_redirect_uri(provider: DevProvider) -> None:
     assert visitor.get(visitor.come_back(away)).status_code == 302
     token = next(call for call in provider.calls if call.endpoint == "token")
     assert token.form["redirect_uri"] == "https://www.example/callback"
+
+
+def site_with_a_callback_of_before(provider: DevProvider, method: str, **config: Any) -> Visitor:
+    """Its redirect URI, which is registered at the provider, is not the one of our route."""
+
+    def prepare(app: Flask, parjar: ParJar) -> None:
+        app.add_url_rule("/oidc/return", "parjar.callback", methods=[method])
+
+    uri = "https://www.example/oidc/return"
+    app = make_site(provider, prepare=prepare, PARJAR_REDIRECT_URI=uri, **config)
+    return Visitor(app, provider, base_url="https://www.example")
+
+
+def test_a_callback_at_a_path_that_the_app_adds(provider: DevProvider) -> None:
+    visitor = site_with_a_callback_of_before(provider, "GET")
+    back = visitor.come_back(visitor.leave("/login?next=/me"))
+    assert request_object(provider)["redirect_uri"] == "https://www.example/oidc/return"
+    assert back.startswith("/oidc/return?")
+    done = visitor.get(back)
+    assert (done.location, done.headers["Cache-Control"]) == ("/me", "no-store")
+    assert visitor.get("/me").status_code == 200
+    assert visitor.log_in(f"/login?{urlencode({'next': back})}").location == "/"
+
+
+def test_a_form_is_posted_to_a_path_that_the_app_adds(provider: DevProvider) -> None:
+    visitor = site_with_a_callback_of_before(provider, "POST", PARJAR_RESPONSE_MODE="form_post")
+    path, _, response = visitor.come_back(visitor.leave("/login?next=/me")).partition("?")
+    assert visitor.post(path, data=dict(parse_qsl(response)), headers=FROM_HERE).location == "/me"
 
 
 def test_options_of_one_login(provider: DevProvider) -> None:

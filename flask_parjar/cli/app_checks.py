@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Flask
 from werkzeug.exceptions import HTTPException
@@ -15,9 +14,10 @@ from ..config import key_paths
 from ..errors import StoreUnavailable
 from ..protocol.client import ClientConfig
 from ..web.cookie_diagnosis import cookie_faults, is_sent_in_clear_text
-from ..web.own_urls import url_at
+from ..web.own_urls import callback_paths, find_callback, url_at
 from ..web.start_warnings import (
     ADVICE_FOR_A_SHADOWED_ROUTE,
+    ADVICE_FOR_ANOTHER_CALLBACK,
     late_keys,
     shadowed_routes,
     start_warnings,
@@ -140,17 +140,16 @@ def _of(severity: str, client: ClientConfig, subject: str, found: str, write: st
 
 def _check_callback(app: Flask, client: ClientConfig, callback: str) -> Finding:
     """Look whether the app has its callback at the path of the redirect URI."""
-    own = url_at(app, "parjar.callback", client.name, site="http://root").removeprefix(
-        "http://root"
-    )
-    if not urlsplit(callback).path.endswith(own):
+    own = find_callback(app, callback, client.name)
+    if own is None:
+        instead = callback_paths(app, client.name)[0]
         return _of(
             FAULT,
             client,
             "redirect URI",
-            f"{callback} is not the callback of this app, which is at {own}: each login ends in a "
-            "404, unless a proxy changes the path",
-            "correct PARJAR_REDIRECT_URI, or set PARJAR_URL_PREFIX",
+            f"{callback} is not the callback of this app, which is at {instead}: each login ends "
+            "in a 404, unless a proxy changes the path",
+            f"correct PARJAR_REDIRECT_URI. {ADVICE_FOR_ANOTHER_CALLBACK}",
         )
     method = "POST" if client.response_mode in ("form_post", "form_post.jwt") else "GET"
     reached = _matched(app, own, method)

@@ -6,7 +6,7 @@ import logging
 import re
 from urllib.parse import quote, unquote, urlsplit
 
-from flask import Flask, request, url_for
+from flask import Flask, current_app, request, url_for
 
 from ..errors import ResponseRejected
 from ..protocol.client import ClientConfig
@@ -132,6 +132,24 @@ def route_values(app: Flask, endpoint: str, name: str) -> dict[str, str]:
     return {"provider": name} if any("provider" in rule.arguments for rule in rules) else {}
 
 
+def callback_paths(app: Flask, provider: str) -> list[str]:
+    """The paths of the callback of a provider in the app's URL map: ours, and those it adds.
+
+    A rule of the app for our endpoint keeps a redirect URI that is registered at the provider.
+    """
+    rules = app.url_map.iter_rules("parjar.callback")
+    return [re.sub("<.*?>", provider, rule.rule) for rule in rules]
+
+
+def find_callback(app: Flask, url: str, provider: str) -> str | None:
+    """The path in the app's URL map that a redirect URI leads to; None if it is no callback.
+
+    The redirect URI may have a path before it, which a proxy removes.
+    """
+    found = [path for path in callback_paths(app, provider) if urlsplit(url).path.endswith(path)]
+    return max(found, key=len, default=None)
+
+
 def return_path(next_path: str | None) -> str:
     """The path that a login leads to: `next_path` if it is allowed, else PARJAR_AFTER_LOGIN."""
     path = None if next_path is None else _way_back(next_path)
@@ -142,8 +160,9 @@ def return_path(next_path: str | None) -> str:
 
 def is_our_own_route(path: str) -> bool:
     """Whether a path is one of our own routes: no login may return to these."""
-    login_path = url_for("parjar.login")
-    own = [login_path, url_for("parjar.logout"), login_path.removesuffix("login") + "callback"]
+    rules = current_app.url_map.iter_rules("parjar.callback")
+    callbacks = [with_script_root(rule.rule.partition("/<")[0]) for rule in rules]
+    own = [url_for("parjar.login"), url_for("parjar.logout"), *callbacks]
     return any(f"{path}/".startswith(f"{each}/") for each in own)
 
 

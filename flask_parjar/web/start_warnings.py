@@ -21,7 +21,7 @@ from ..config import Settings
 from ..protocol.client import ClientConfig
 from ..protocol.urls import is_loopback
 from .cookie_diagnosis import cookie_faults, same_site_of
-from .own_urls import OWN_ENDPOINTS
+from .own_urls import OWN_ENDPOINTS, callback_paths, find_callback
 from .unguarded import guards_that_need_a_store, uncalled_guards
 
 log: logging.Logger = logging.getLogger("flask_parjar")
@@ -29,6 +29,11 @@ log: logging.Logger = logging.getLogger("flask_parjar")
 #: Which of the two is used depends on the order in which they were added.
 ADVICE_FOR_A_SHADOWED_ROUTE = (
     "Set PARJAR_URL_PREFIX, such as /auth, or give the app's page another path"
+)
+
+#: Where the redirect URI has another path than our callback.
+ADVICE_FOR_ANOTHER_CALLBACK = (
+    'Set PARJAR_URL_PREFIX, or keep the path with app.add_url_rule("/the/path", "parjar.callback")'
 )
 
 _SHORTEST_SECRET_KEY = 12  # characters; a shorter one can be guessed
@@ -39,7 +44,7 @@ def log_start_warnings(app: Flask, settings: Settings) -> None:
     for warning in start_warnings(app, settings):
         log.warning("%s", warning)
     for client in settings.providers.values():
-        for warning in _redirect_uri_warnings(app.config, client, settings):
+        for warning in _redirect_uri_warnings(app.config, client):
             log.warning("%s", warning)
 
 
@@ -54,24 +59,17 @@ def start_warnings(app: Flask, settings: Settings) -> Iterator[str]:
         )
 
 
-def _redirect_uri_warnings(
-    config: Mapping[str, Any], client: ClientConfig, settings: Settings
-) -> Iterator[str]:
+def _redirect_uri_warnings(config: Mapping[str, Any], client: ClientConfig) -> Iterator[str]:
     """Why logins will probably not come back to the URL that is configured for it."""
     if client.redirect_uri is None:
         yield from _strict_cookie_warnings(config, client)
         return
     uri, parts = client.redirect_uri, urlsplit(client.redirect_uri)
-    found = f"PARJAR_REDIRECT_URI of provider {client.name!r} is {uri}"
-    of_provider = f"/{client.name}" if settings.named else ""
-    callback = f"{settings.url_prefix or ''}/callback{of_provider}"
-    if not parts.path.endswith(callback):
-        yield (
-            f"{found}, and this app has its callback at {callback} (see PARJAR_URL_PREFIX): unless "
-            "a proxy changes the path, each login ends in a 404"
-        )
     if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
-        yield f"{found}: write an https URL; over http others can read what comes back"
+        yield (
+            f"PARJAR_REDIRECT_URI of provider {client.name!r} is {uri}: write an https URL; over "
+            "http others can read what comes back"
+        )
     for fault in cookie_faults(config, callback_url=uri, provider_url=client.issuer):
         yield f"logins at provider {client.name!r} will be lost: {fault}"
 
@@ -95,7 +93,12 @@ def log_first_request_warnings(app: Flask, settings: Settings) -> None:
         before = app.before_request_funcs[None]
         # A new list: Flask is going through the old one, and must not miss the next function.
         app.before_request_funcs[None] = [each for each in before if each is not check]
-        of_the_app = (late_keys(app, given), _shadowed_route_warnings(app), uncalled_guards(app))
+        of_the_app = (
+            late_keys(app, given),
+            _shadowed_route_warnings(app),
+            _callback_warnings(app, settings),
+            uncalled_guards(app),
+        )
         for warning in chain.from_iterable(of_the_app):
             log.warning("%s", warning)
         if settings.store is None:
@@ -137,6 +140,17 @@ def _shadowed_route_warnings(app: Flask) -> Iterator[str]:
             f"{own.rule} is a route of Flask-ParJar, and the app has one of its own there "
             f"({rule.endpoint}): one of the two is never used. {ADVICE_FOR_A_SHADOWED_ROUTE}"
         )
+
+
+def _callback_warnings(app: Flask, settings: Settings) -> Iterator[str]:
+    for client in settings.providers.values():
+        uri = client.redirect_uri
+        if uri is not None and find_callback(app, uri, client.name) is None:
+            yield (
+                f"PARJAR_REDIRECT_URI of provider {client.name!r} is {uri}, and this app has its "
+                f"callback at {callback_paths(app, client.name)[0]}: unless a proxy changes the "
+                f"path, each login ends in a 404. {ADVICE_FOR_ANOTHER_CALLBACK}"
+            )
 
 
 def _is_same_route(one: Rule, other: Rule) -> bool:
