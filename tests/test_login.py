@@ -398,6 +398,17 @@ def test_a_callback_at_a_path_that_the_app_adds(provider: DevProvider) -> None:
     assert visitor.log_in(f"/login?{urlencode({'next': back})}").location == "/"
 
 
+def test_the_callback_of_one_of_several_providers_at_a_path_that_the_app_adds() -> None:
+    app, work, _ = make_site_of_two()
+    app.add_url_rule("/login/work/done", "parjar.callback", defaults={"provider": "work"})
+    work.connect(app)
+    visitor = Visitor(app, work)
+    back = visitor.come_back(visitor.leave("/login/work?next=/me"))
+    assert back.startswith("/login/work/done?")
+    assert visitor.get(back).location == "/me"
+    assert visitor.get("/me").json["provider"] == "work"
+
+
 def test_a_form_is_posted_to_a_path_that_the_app_adds(provider: DevProvider) -> None:
     visitor = site_with_a_callback_of_before(provider, "POST", PARJAR_RESPONSE_MODE="form_post")
     path, _, response = visitor.come_back(visitor.leave("/login?next=/me")).partition("?")
