@@ -26,7 +26,6 @@ def test_there_are_figures() -> None:
     assert len(FIGURES) >= 3
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F21")
 @pytest.mark.parametrize("figure", FIGURES, ids=lambda path: path.name.partition(".")[0])
 def test_text_of_a_figure_can_be_read_on_a_phone(chromium: Browser, figure: Path) -> None:
     """The figure may be wider than the window, if it can be moved inside its own frame."""
