@@ -81,6 +81,21 @@ def test_readme_has_each_command_once() -> None:
         assert len([line for line in lines if command.fullmatch(line)]) == 1, module
 
 
+def test_text_for_pypi_has_no_link_into_the_repository(pyproject: dict[str, Any]) -> None:
+    text = (ROOT / pyproject["project"]["readme"]).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", text) + re.findall(r'(?:href|src|srcset)="([^"]+)"', text)
+    assert [link for link in links if not link.startswith("https://")] == []
+
+
+def test_text_for_pypi_shows_the_code_of_the_readme(pyproject: dict[str, Any]) -> None:
+    pypi = (ROOT / pyproject["project"]["readme"]).read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    fenced = re.compile(r"^```(?:python|ini)\n.*?^```$", re.MULTILINE | re.DOTALL)
+    shown = fenced.findall(pypi)
+    assert len(shown) == 2
+    assert set(shown) <= set(fenced.findall(readme))
+
+
 def test_nothing_but_the_cli_imports_testing() -> None:
     look = "import sys, flask_parjar.cli; print('flask_parjar.testing' in sys.modules)"
     answer = subprocess.run([sys.executable, "-c", look], cwd=ROOT, capture_output=True, text=True)
