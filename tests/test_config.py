@@ -1199,6 +1199,19 @@ def test_a_page_of_the_app_at_one_of_our_paths_is_logged(
     assert any(path in each and "PARJAR_URL_PREFIX" in each for each in caplog.messages)
 
 
+def test_a_page_of_the_app_at_a_callback_that_it_adds_is_logged(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    app = Flask(__name__)
+    app.config.update(GOOD, SECRET_KEY=SECRET_KEY)
+    app.add_url_rule("/auth", "own", lambda: "the callback of another package")
+    ParJar(app)
+    app.add_url_rule("/auth", "parjar.callback")
+    first_request(app)
+    (message,) = caplog.messages
+    assert "/auth" in message and "own" in message
+
+
 def messages_of_the_first_request(
     caplog: pytest.LogCaptureFixture, *callbacks: str, **config: Any
 ) -> list[str]:

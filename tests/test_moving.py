@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from joserfc.jwk import ECKey
 
-from flask_parjar import ParJar
+from flask_parjar import ParJar, logged_in
 from flask_parjar.testing import ClientMetadata, DevProvider, Person
 from tests.support.doc_pages import blocks, run
 from tests.support.pages import code_of
@@ -252,6 +252,21 @@ def test_a_full_cookie_of_before_has_no_room_for_a_login(pages: Pages, old_warni
     assert len(with_cookie(app, cookie).get("/login", base_url=SITE).headers["Set-Cookie"]) < 1000
     assert app.before_request_funcs[None].pop().__name__ == "end_old_session"
     assert len(with_cookie(app, cookie).get("/login", base_url=SITE).headers["Set-Cookie"]) > 4096
+
+
+def test_a_permanent_session_stays_possible(pages: Pages) -> None:
+    """As the page of Flask-pyoidc has it, whose sessions are permanent."""
+    app = pages.after(FLASK_PYOIDC)
+
+    def keep(app: Flask, **_: Any) -> None:
+        flask.session.permanent = True
+
+    logged_in.connect(keep, app)
+    browser = app.test_client()
+    log_in(browser, pages.op)
+    assert session_of(browser)["_permanent"] is True
+    cookie = browser.get_cookie("session", domain="your.site")
+    assert cookie is not None and cookie.expires is not None
 
 
 def test_old_keys_are_those_of_flask_pyoidc(old_warnings: None) -> None:
