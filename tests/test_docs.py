@@ -574,7 +574,6 @@ def test_no_example_is_forgotten() -> None:
     assert with_python == {
         *EXAMPLES,
         *("encryption", "signed-responses", "signers", "quickstart", "testing", "presets"),
-        *("encryption", "signed-responses", "signers", "quickstart", "testing"),
         *("moving", "moving-from-authlib", "moving-from-flask-oidc"),
         *("moving-from-flask-pyoidc", "moving-from-flask-dance"),
     }
