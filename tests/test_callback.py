@@ -409,6 +409,27 @@ def test_a_form_from_another_site_is_looked_at_when_it_comes_from_here(
     assert provider.calls == []
 
 
+@pytest.mark.parametrize(
+    "csp_nonce, written",
+    [
+        (lambda: "of-this-answer", [("style", "of-this-answer"), ("script", "of-this-answer")]),
+        ("no function", []),
+        (None, []),
+    ],
+)
+def test_our_pages_have_the_nonce_of_the_site(
+    provider: DevProvider, csp_nonce: Any, written: list[tuple[str, str]]
+) -> None:
+    """Otherwise a Content-Security-Policy of the site takes their style and their script."""
+    app = make_site(provider, PARJAR_RESPONSE_MODE="form_post")
+    if csp_nonce is not None:
+        app.jinja_env.globals["csp_nonce"] = csp_nonce
+    form, headers = {"code": "x", "state": "y"}, {"Sec-Fetch-Site": "cross-site"}
+    page = Visitor(app, provider).post("/callback", data=form, headers=headers)
+    assert page.status_code == 200
+    assert re.findall(r'<(style|script) nonce="([^"]*)"', page.text) == written
+
+
 @pytest.mark.parametrize("mode, method", [("form_post", "get"), ("query", "post")])
 def test_a_callback_by_the_wrong_method_is_logged(
     provider: DevProvider, caplog: pytest.LogCaptureFixture, mode: str, method: str
