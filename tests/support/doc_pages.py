@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 
 ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = {path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.rst")}
+DOCS = ROOT / "docs"
+
+#: The text of each page by its name: ``tokens``, ``extensions/celery``.
+PAGES = {
+    path.relative_to(DOCS).with_suffix("").as_posix(): path.read_text(encoding="utf-8")
+    for path in DOCS.rglob("*.rst")
+}
 
 RST_BLOCK = re.compile(
     r"^( *)\.\. code-block:: (\S+)\n((?:\1   :.*\n)*)\n((?:\1   .*\n|\n)+)", re.MULTILINE
