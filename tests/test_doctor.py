@@ -19,11 +19,13 @@ from typing import Any, NamedTuple
 import pytest
 from click.testing import CliRunner
 from cryptography import x509
-from flask import Flask, Response
+from flask import Flask, Response, redirect, request
 from flask.cli import ScriptInfo
+from flask_talisman import Talisman
+from flask_wtf.csrf import CSRFProtect
 from joserfc.jwk import ECKey
 
-from flask_parjar import ParJar, login_required
+from flask_parjar import ParJar, current_user, login_required
 from flask_parjar.cli import parjar_cli
 from flask_parjar.cli.provider_checks import binding_of, method_of
 from flask_parjar.testing import DevProvider
@@ -389,6 +391,68 @@ def test_named_providers_have_routes_of_their_own(dated: DevProvider) -> None:
     assert report.of("fault") == []
     alone = doctor(app, "--provider", "home")
     assert {each["about"] for each in alone.findings} == {"app", "home"}
+
+
+# Functions before each request.
+
+
+@pytest.mark.parametrize(
+    "settings, stopped",
+    [
+        ({}, ["POST /logout"]),
+        (
+            {"PARJAR_STORE": "memory", "PARJAR_RESPONSE_MODE": "form_post"},
+            ["POST /callback", "POST /logout", "POST /backchannel-logout"],
+        ),
+    ],
+)
+def test_csrf_protection_that_stops_our_routes(
+    dated: DevProvider, settings: dict[str, str], stopped: list[str]
+) -> None:
+    app = make_site(dated, **settings)
+    csrf = CSRFProtect(app)
+    report = doctor(app, "--site", SITE)
+    assert report.code == 1
+    found = report.only("fault", "before_request")
+    assert found["found"].partition(":")[0].split(", ") == stopped
+    assert 'csrf.exempt(app.blueprints["parjar"])' in found["write"]
+    csrf.exempt(app.blueprints["parjar"])
+    assert doctor(app, "--site", SITE).subject("before_request") == []
+
+
+def test_a_guard_of_the_app_that_stops_logins(dated: DevProvider) -> None:
+    """Each login would end at the login again."""
+    app = make_site(dated, PARJAR_URL_PREFIX="/auth")
+
+    @app.before_request
+    def only_people() -> Any:
+        return None if current_user else redirect("/auth/login")
+
+    found = doctor(app, "--site", f"{SITE}/shop").only("fault", "before_request")["found"]
+    assert found.startswith("GET /auth/login, GET /auth/callback, POST /auth/logout: ")
+    assert "302" in found
+
+
+def test_a_function_before_requests_that_cannot_run_here(dated: DevProvider) -> None:
+    app = make_site(dated)
+
+    @app.before_request
+    def ask_the_database() -> None:
+        raise ConnectionRefusedError
+
+    report = doctor(app, "--site", SITE)
+    assert report.code == 0
+    assert "ConnectionRefusedError" in report.only("warning", "before_request")["found"]
+
+
+def test_functions_before_requests_that_let_our_routes_pass(dated: DevProvider) -> None:
+    app = make_site(dated)
+    app.before_request(login_required(lambda: None))
+    Talisman(app)  # redirects to https
+    assert doctor(app, "--site", SITE).subject("before_request") == []
+    unknown = make_site(dated, SERVER_NAME="shop.example")
+    unknown.before_request(lambda: None if request.endpoint else "not found")
+    assert doctor(unknown).subject("before_request") == []
 
 
 # The way back.

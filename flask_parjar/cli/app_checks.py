@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flask import Flask
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
@@ -14,7 +14,7 @@ from ..config import key_paths
 from ..errors import StoreUnavailable
 from ..protocol.client import ClientConfig
 from ..web.cookie_diagnosis import cookie_faults, is_sent_in_clear_text
-from ..web.own_urls import callback_paths, find_callback, url_at
+from ..web.own_urls import OWN_ENDPOINTS, callback_paths, find_callback, url_at
 from ..web.start_warnings import (
     ADVICE_FOR_A_SHADOWED_ROUTE,
     ADVICE_FOR_ANOTHER_CALLBACK,
@@ -26,6 +26,11 @@ from ..web.unguarded import uncalled_guards
 from .findings import FAULT, GOOD, WARNING, Finding, of_error
 from .site import is_on_this_machine, is_site_known, runtime_of, site_of
 
+_LET_THEM_THROUGH = (
+    'let the requests of the blueprint "parjar" pass: with Flask-WTF '
+    'csrf.exempt(app.blueprints["parjar"]), in a function of your own '
+    'if request.blueprint == "parjar": return'
+)
 _MEMORY = (
     "it is memory: for tests, or for one process, which forgets the sessions when it is restarted"
 )
@@ -119,6 +124,7 @@ def check_site_of_provider(
     callback = client.redirect_uri or url_at(app, "parjar.callback", client.name, site=where)
     known = is_site_known(client, site)
     yield _check_callback(app, client, callback)
+    yield from _check_before_requests(app, client, where)
     if not known:
         yield _of(
             WARNING,
@@ -157,6 +163,48 @@ def _check_callback(app: Flask, client: ClientConfig, callback: str) -> Finding:
         found = f"{method} {own} reaches {reached or 'no view'}, not the callback"
         return _of(FAULT, client, "callback", found, ADVICE_FOR_A_SHADOWED_ROUTE)
     return _of(GOOD, client, "callback", callback)
+
+
+def _check_before_requests(app: Flask, client: ClientConfig, site: str) -> Iterator[Finding]:
+    """Look whether the functions before each request let those of a login and a logout pass.
+
+    Only these functions are called, and none of our views.
+    """
+    posted = client.response_mode in ("form_post", "form_post.jwt")
+    requests = [("GET", "login"), ("POST" if posted else "GET", "callback"), ("POST", "logout")]
+    if runtime_of(app).sessions is not None:
+        requests.append(("POST", "backchannel_logout"))
+    stopped: dict[tuple[str, str], list[str]] = {}
+    for method, name in requests:
+        path = urlsplit(url_at(app, f"parjar.{name}", client.name, site="http://root")).path
+        outcome = _outcome_before(app, path, method, site)
+        if outcome is not None:
+            stopped.setdefault(outcome, []).append(f"{method} {path}")
+    for (severity, what), those in stopped.items():
+        found = f"{', '.join(those)}: a function before the view {what}"
+        yield _of(severity, client, "before_request", found, _LET_THEM_THROUGH)
+
+
+def _outcome_before(app: Flask, path: str, method: str, site: str) -> tuple[str, str] | None:
+    """The severity and a description of what a function before the view does to a request.
+
+    :returns: None if the view is called, or if the app has another one there.
+    """
+    parts = urlsplit(site)
+    host = app.config["SERVER_NAME"] or parts.netloc  # Flask 3.0 warns of another host
+    https = parts._replace(scheme="https", netloc=host).geturl()  # on http, some redirect to it
+    try:
+        with app.test_request_context(path, base_url=https, method=method):
+            if request.endpoint not in OWN_ENDPOINTS:
+                return None
+            answer = app.preprocess_request()
+            if answer is None:
+                return None
+            return FAULT, f"answers {app.make_response(answer).status}"
+    except HTTPException as exc:
+        return FAULT, f"answers {exc.code} {exc.name}"
+    except Exception as exc:  # the app's own code may need what is not here, such as a database
+        return WARNING, f"raises {type(exc).__name__}, so it is not known whether it lets them pass"
 
 
 def _check_cookie(
