@@ -27,7 +27,6 @@ from flask import Flask, render_template_string, request
 from flask_admin.contrib.sqla import ModelView
 from flask_login import UserMixin, fresh_login_required, login_user
 from flask_sqlalchemy import SQLAlchemy
-from joserfc.jwk import ECKey
 from sqlalchemy import event
 from werkzeug.serving import make_server
 from werkzeug.test import TestResponse
@@ -35,9 +34,9 @@ from werkzeug.test import TestResponse
 from flask_parjar import Identity, claims_required, logged_in
 from flask_parjar.testing import DevProvider, Person
 from flask_parjar.testing.serving import running
-from tests.support.doc_pages import blocks, run
 from tests.support.headers import FROM_HERE, SCRIPT
 from tests.support.jwt import read_jwt
+from tests.support.page_app import run_app
 from tests.support.pages import code_of
 from tests.support.redis_process import RedisProcess
 from tests.support.site import Visitor
@@ -72,26 +71,19 @@ def app_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, provider: DevProvider
 ) -> Callable[..., App]:
     """``app_of(page, …)`` runs the app of a page, with the settings of the quickstart."""
-    (tmp_path / "key.pem").write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
-    monkeypatch.chdir(tmp_path)
 
     def make(
         page: str, caption: str = "", *, replace: dict[str, str] | None = None, **settings: str
     ) -> App:
-        of_the_quickstart = {
-            "SECRET_KEY": "of the tests, and long enough",
-            "PARJAR_ISSUER": ISSUER,
-            "PARJAR_CLIENT_ID": "my-site",
-            "PARJAR_SIGNING_KEY": "key.pem",
-        }
-        for name, value in {**of_the_quickstart, **settings}.items():
-            monkeypatch.setenv(f"FLASK_{name}", value)
-        (code,) = [each.text for each in blocks(page, "python") if each.caption == caption]
-        for old, new in (replace or {}).items():
-            assert old in code
-            code = code.replace(old, new)
-        namespace: dict[str, Any] = {"__name__": tmp_path.name}  # Celery wants a name of its own
-        run(code, namespace, page=page)
+        namespace = run_app(
+            page,
+            caption,
+            issuer=ISSUER,
+            folder=tmp_path,
+            monkeypatch=monkeypatch,
+            replace=replace or {},
+            settings=settings,
+        )
         return App(namespace, provider)
 
     return make

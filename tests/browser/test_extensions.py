@@ -6,18 +6,17 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 from flask import Flask
-from joserfc.jwk import ECKey
 from werkzeug.serving import make_server
 
 from flask_parjar.testing import DevProvider
 from flask_parjar.testing.serving import running
 from tests.browser.window import Window, expect
-from tests.support.doc_pages import blocks, run
+from tests.support.page_app import run_app, text_of
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -41,43 +40,27 @@ def serve(
     monkeypatch: pytest.MonkeyPatch,
 ) -> Iterator[Callable[..., str]]:
     """``serve(page, …)`` serves the app of a page, and gives its origin."""
-    (tmp_path / "key.pem").write_bytes(ECKey.generate_key("P-256").as_pem(private=True))
-    monkeypatch.chdir(tmp_path)
     with ExitStack() as servers:
 
         def serve_one(
             page: str, caption: str = "", *, replace: dict[str, str] | None = None, **settings: str
         ) -> str:
-            environment = {
-                "SECRET_KEY": "of the tests, and long enough",
-                "PARJAR_ISSUER": provider.issuer,
-                "PARJAR_CLIENT_ID": "my-site",
-                "PARJAR_SIGNING_KEY": "key.pem",
-                "DEBUG": "1",  # then Flask-Talisman does not redirect to https
-                **settings,
-            }
-            for name, value in environment.items():
-                monkeypatch.setenv(f"FLASK_{name}", value)
-            code = text_of(page, "python", caption, replace or {})
-            namespace: dict[str, Any] = {"__name__": tmp_path.name}
-            run(code, namespace, page=page)
-            origin = f"http://localhost:{free_port()}"
-            provider.connect(namespace["app"], base_urls=[origin])
-            server = make_server(
-                "localhost", urlsplit(origin).port or 0, namespace["app"], threaded=True
+            namespace = run_app(
+                page,
+                caption,
+                issuer=provider.issuer,
+                folder=tmp_path,
+                monkeypatch=monkeypatch,
+                replace=replace or {},
+                settings={"DEBUG": "1", **settings},  # else Flask-Talisman redirects to https
             )
+            app, origin = namespace["app"], f"http://localhost:{free_port()}"
+            provider.connect(app, base_urls=[origin])
+            server = make_server("localhost", urlsplit(origin).port or 0, app, threaded=True)
             servers.enter_context(running(server))
             return origin
 
         yield serve_one
-
-
-def text_of(page: str, language: str, caption: str, replace: dict[str, str]) -> str:
-    (text,) = [each.text for each in blocks(page, language) if each.caption == caption]
-    for old, new in replace.items():
-        assert old in text
-        text = text.replace(old, new)
-    return text
 
 
 def sign_in(page: Page) -> None:
