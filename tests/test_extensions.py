@@ -269,6 +269,14 @@ def test_resources_that_answer_errors_themselves(
 
 
 @pytest.mark.parametrize("caption", REST[:2])
+def test_a_guard_of_all_resources(caption: str, app_of: Callable[..., App]) -> None:
+    lines = {"Api(app)": "Api(app, decorators=[login_required])", "decorators = [l": "_ = [l"}
+    app = app_of("extensions/rest", caption, replace=lines)
+    assert app.visitor().get("/orders", headers=SCRIPT).status_code == 401
+    assert "orders" not in app.unguarded()
+
+
+@pytest.mark.parametrize("caption", REST[:2])
 def test_what_the_page_says_of_method_decorators(caption: str, app_of: Callable[..., App]) -> None:
     app = app_of("extensions/rest", caption, replace={"decorators": "method_decorators"})
     visitor = app.visitor()
