@@ -179,6 +179,7 @@ def test_a_prefetch_begins_no_login(
     said = {"iss": ISSUER}
     assert visitor.get("/login", query_string=said, headers=headers).status_code == 503
     assert visitor.client.head("/login", query_string=said).status_code == 200
+    assert visitor.post("/login", data=said, headers=headers).status_code == 503
     assert provider.calls == []
 
 

@@ -20,7 +20,7 @@ from ..protocol.client import ClientConfig
 from ..protocol.urls import MAX_URL_LENGTH
 from ..runtime import current_runtime
 from ..signals import reporting_failures
-from .request_kind import is_small_form
+from .request_kind import decline_prefetch, is_small_form, is_speculative
 
 _LONGEST_URL = 4000  # characters; gunicorn accepts 4,094 in the first line of a request
 
@@ -87,6 +87,8 @@ def ask_again_by_get(provider: str | None) -> ResponseReturnValue:
 
     :raises LoginError: ``initiation_malformed``, ``issuer_unknown``, ``provider_unknown``.
     """
+    if is_speculative():
+        return decline_prefetch()
     with reporting_failures(provider):
         if not is_small_form():
             raise LoginError("initiation_malformed", f"{request.content_length} bytes of form")
