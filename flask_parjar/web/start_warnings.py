@@ -81,7 +81,8 @@ def _strict_cookie_warnings(config: Mapping[str, Any], client: ClientConfig) -> 
         yield (
             f"logins at provider {client.name!r} will be lost, unless this app is at the same site "
             f"as {provider}: SESSION_COOKIE_SAMESITE is Strict, and a browser that comes back from "
-            "another site sends no such cookie: use Lax"
+            "another site sends no such cookie: use Lax, or set PARJAR_REDIRECT_URI, so that this "
+            "can be known"
         )
 
 
