@@ -31,7 +31,7 @@ DUENDE = Preset(
         ),
         Rule(
             name="request_algorithm",
-            demand="Request objects are signed with an algorithm of PS or ES.",
+            demand="Request objects are signed with PS256 to PS512 or ES256 to ES512.",
             source=_FAPI,
             read=_READ,
             metadata={"request_object_signing_alg_values_supported": _ALGORITHMS},
@@ -45,7 +45,7 @@ DUENDE = Preset(
         ),
         Rule(
             name="assertion_algorithm",
-            demand="Client assertions are signed with an algorithm of PS or ES.",
+            demand="Client assertions are signed with PS256 to PS512 or ES256 to ES512.",
             source=_FAPI,
             read=_READ,
             metadata={"token_endpoint_auth_signing_alg_values_supported": _ALGORITHMS},

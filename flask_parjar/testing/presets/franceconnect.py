@@ -37,8 +37,8 @@ def _rules(configuration: str, *, levels: list[str]) -> tuple[Rule, ...]:
         Rule(
             name="parameters",
             demand=(
-                "The browser brings no parameter that is unknown there; ``request`` and "
-                "``code_challenge`` are."
+                "Parameters that it does not know are refused, such as ``request`` and "
+                "``code_challenge``."
             ),
             source=_PARAMETERS,
             read=_READ,

@@ -37,7 +37,7 @@ PINGFEDERATE = Preset(
         ),
         Rule(
             name="request_algorithm",
-            demand="Request objects are signed with an algorithm of RS, ES or PS.",
+            demand="Request objects are signed with an RSA or EC key, not with EdDSA.",
             source=_CLIENT,
             read=_READ,
             metadata={"request_object_signing_alg_values_supported": _ALGORITHMS},
@@ -51,7 +51,7 @@ PINGFEDERATE = Preset(
         ),
         Rule(
             name="assertion_algorithm",
-            demand="Client assertions are signed with an algorithm of RS, ES or PS.",
+            demand="Client assertions are signed with an RSA or EC key, not with EdDSA.",
             source=_CLIENT,
             read=_READ,
             metadata={"token_endpoint_auth_signing_alg_values_supported": _ALGORITHMS},
