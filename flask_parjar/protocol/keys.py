@@ -81,6 +81,7 @@ class SigningKey:
 
     :param named_by: the members of a JWS header that name the key: see `KEY_HEADERS`.
     :param signer: makes the signatures where the private key lies elsewhere.
+    :param mark: a short name for this key in a session, made of its ``kid``; None if it has none.
     """
 
     kid: str | None
@@ -91,6 +92,14 @@ class SigningKey:
     _key: Key = field(repr=False)
     named_by: tuple[str, ...] = ("kid",)
     signer: Signer | None = field(default=None, repr=False)
+    mark: str | None = field(init=False)
+    #: The headers that were encoded before, by ``alg`` and ``typ``: the configuration has a few.
+    _headers: dict[tuple[str, str | None], str] = field(
+        init=False, repr=False, compare=False, default_factory=dict
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "mark", _mark_of(self.kid))
 
     @property
     def algorithms(self) -> tuple[str, ...]:
@@ -107,13 +116,6 @@ class SigningKey:
     def is_private(self) -> bool:
         """Whether it signs, here or elsewhere; other keys of a set are only published."""
         return self.signer is not None or bool(self._key.is_private)
-
-    @property
-    def mark(self) -> str | None:
-        """A short name for this key in a session, made of its ``kid``; None if it has none."""
-        if self.kid is None:
-            return None
-        return b64encode(hashlib.sha256(self.kid.encode()).digest())[:_MARK]
 
     def negotiate(
         self,
@@ -166,10 +168,15 @@ class SigningKey:
         :param typ: the header's ``typ`` (RFC 8725 section 3.11).
         :raises ProviderUnavailable: ``signer_failed``.
         """
-        header = self.header(alg=alg, typ=typ)
-        signing_input = f"{encode_json(header)}.{encode_json(claims)}"
+        signing_input = f"{self._encoded_header(alg, typ)}.{encode_json(claims)}"
         signature = self._signature(signing_input.encode(), alg)
         return f"{signing_input}.{b64encode(signature)}"
+
+    def _encoded_header(self, alg: str, typ: str | None) -> str:
+        encoded = self._headers.get((alg, typ))
+        if encoded is None:  # two threads may both encode it: the result is the same
+            encoded = self._headers[alg, typ] = encode_json(self.header(alg=alg, typ=typ))
+        return encoded
 
     def _signature(self, data: bytes, alg: str) -> bytes:
         # Not by the registry's own look-up, which warns at each use of "EdDSA". `ALGORITHMS` has
@@ -186,6 +193,10 @@ class SigningKey:
         if not genuine:
             raise ProviderUnavailable("signer_failed", f"no {alg} signature of its public_jwk")
         return signature
+
+
+def _mark_of(kid: str | None) -> str | None:
+    return None if kid is None else b64encode(hashlib.sha256(kid.encode()).digest())[:_MARK]
 
 
 def parse_signing_keys(value: str | Mapping[str, Any]) -> tuple[SigningKey, ...]:

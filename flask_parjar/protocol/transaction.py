@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import secrets
@@ -90,8 +91,13 @@ def mix(seed: str, app_secret: bytes) -> str:
     :param seed: of `new_seed`.
     :param app_secret: SECRET_KEY, or a former one.
     """
-    key = derive_key(app_secret, "login")
-    return b64encode(hmac.digest(key, seed.encode("ascii"), "sha256"))
+    return b64encode(hmac.digest(_login_key(app_secret), seed.encode("ascii"), "sha256"))
+
+
+@functools.lru_cache(maxsize=64)
+def _login_key(app_secret: bytes) -> bytes:
+    """The same for all logins of an app, so it is not derived for each of them."""
+    return derive_key(app_secret, "login")
 
 
 def derive(secret: str, label: str) -> str:
