@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 import sys
 import threading
 from collections import Counter
@@ -239,6 +240,13 @@ def test_a_protected_request_costs_a_look_into_the_session(
         response = visitor.get("/me")
     assert (response.status_code, counts, provider.calls) == (200, {}, [])
     assert "Set-Cookie" not in response.headers
+
+
+def test_a_site_imports_no_command() -> None:
+    """They would be a large part of the import, and serve no page."""
+    look = "import sys, flask_parjar; print([m for m in sys.modules if 'parjar.cli' in m])"
+    done = subprocess.run([sys.executable, "-c", look], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['flask_parjar.cli']"
 
 
 def test_nothing_is_fetched_or_loaded_at_start(provider: DevProvider) -> None:

@@ -2,20 +2,36 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
+import click
 from flask.cli import AppGroup
 
-from .dev_provider import dev_provider
-from .doctor import doctor
-from .keys import jwks, keys
-from .register import register
-from .sessions import list_sessions
+#: Where each command is: its file, and its name there.
+_COMMANDS = {
+    "dev-provider": ("dev_provider", "dev_provider"),
+    "doctor": ("doctor", "doctor"),
+    "jwks": ("keys", "jwks"),
+    "keys": ("keys", "keys"),
+    "register": ("register", "register"),
+    "sessions": ("sessions", "list_sessions"),
+}
 
-parjar_cli: AppGroup = AppGroup(
+
+class _Commands(AppGroup):
+    """Imports a command when it is called: a site that serves pages needs none of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        file, name = _COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(f".{file}", __package__), name)
+        return command
+
+
+parjar_cli: AppGroup = _Commands(
     "parjar", help="Log in with signed and pushed OpenID Connect requests."
 )
-parjar_cli.add_command(dev_provider)
-parjar_cli.add_command(doctor)
-parjar_cli.add_command(jwks)
-parjar_cli.add_command(keys)
-parjar_cli.add_command(register)
-parjar_cli.add_command(list_sessions)
