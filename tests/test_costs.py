@@ -90,6 +90,22 @@ def counted() -> Iterator[Counter[str]]:
         sys.setprofile(None)
 
 
+@contextmanager
+def calls_of(name: str) -> Iterator[Counter[str]]:
+    """Count, in this thread alone, the calls of a built-in function by its name."""
+    counts: Counter[str] = Counter()
+
+    def profile(frame: FrameType, event: str, called: Any) -> None:
+        if event == "c_call" and called.__name__ == name:
+            counts[name] += 1
+
+    sys.setprofile(profile)
+    try:
+        yield counts
+    finally:
+        sys.setprofile(None)
+
+
 class Cost(NamedTuple):
     """What a login costs: each half of it, and the endpoints that were asked in both."""
 
@@ -138,6 +154,22 @@ def test_a_login_after_warm_up(op: DevProvider, alg: str, userinfo: bool) -> Non
     assert cost.going_out == {"sign": 2}
     assert cost.coming_back == {"sign": 1, "verify": 1}
     assert cost.asked == ["pushed_authorization_request", "token"] + ["userinfo"] * userinfo
+
+
+def test_what_all_logins_share_is_derived_once(op: DevProvider) -> None:
+    """Each half derives the secret of this login, and from it state, nonce and code verifier."""
+    app = make_site(op, connect=False)
+    op.connect(app)
+    use_sockets(app)
+    visitor = Visitor(app, op)
+    with op.running():
+        visitor.log_in()
+        with calls_of("hmac_digest") as going_out:
+            away = visitor.leave()
+        back = visitor.come_back(away)
+        with calls_of("hmac_digest") as coming_back:
+            assert visitor.get(back).status_code == 302
+    assert going_out == coming_back == {"hmac_digest": 4}
 
 
 @pytest.mark.parametrize("alg", DECRYPTION_KEYS)

@@ -228,8 +228,9 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
             raise ResponseRejected("response_method", f"it came by {request.method}")
         pairs = _response_pairs(posted)
         received = ResponseParameters.parse(pairs)
-        under_way = bool(transactions.get_pending_logins())
-        must_be_posted_again = posted and not under_way and _must_be_posted_again(pairs)
+        must_be_posted_again = (
+            posted and not transactions.get_pending_logins() and _must_be_posted_again(pairs)
+        )
     if must_be_posted_again:
         form = {**received.values, _POSTED_AGAIN: "1"}
         return render_template("parjar/form_post.html", parameters=form)
