@@ -74,6 +74,13 @@ def test_no_module_is_forgotten_by_the_contract_below_the_agreement(
     )
 
 
+def test_no_line_of_the_package_asks_for_the_version_of_python() -> None:
+    """So the coverage that tox.ini measures on one version holds for all of them."""
+    asks = re.compile(r"\b(version_info|hexversion|python_version\w*|sys\.version)\b")
+    files = list(Path(flask_parjar.__path__[0]).rglob("*.py"))
+    assert [file for file in files if asks.search(file.read_text(encoding="utf-8"))] == []
+
+
 def test_readme_has_each_command_once() -> None:
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     for module in ("example_app", "pytest"):
