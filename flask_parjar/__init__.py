@@ -22,6 +22,7 @@ from .signals import (
     provider_called,
     tokens_refreshed,
 )
+from .web.administration import SessionInfo
 from .web.errors import AccessDenied, LoginRequired
 from .web.guards import (
     authorization_details_required,
@@ -47,6 +48,7 @@ __all__ = [
     "ProviderRefused",
     "ProviderUnavailable",
     "ResponseRejected",
+    "SessionInfo",
     "StoreUnavailable",
     "TokenRejected",
     "Tokens",

@@ -25,7 +25,8 @@ from .protocol.identity import Identity
 from .provider import ApiSession, CertificateFiles, Http, OnCall, Provider, ProviderCall
 from .runtime import EXTENSION, Hooks, Runtime, check_app, sealing_secrets
 from .stores import MemoryStore, Store, open_store
-from .web import tokens, views
+from .web import administration, tokens, views
+from .web.administration import SessionInfo
 from .web.error_page import add_headers, show_error
 from .web.errors import AccessDenied, LoginRequired
 from .web.last_use import set_last_use_cookie
@@ -190,6 +191,44 @@ class ParJar:
         RFC 6750 section 2.1, RFC 9470.
         """
         return tokens.open_api(base_url)
+
+    def sessions(
+        self, subject: str, *, provider: str | None = None, issuer: str | None = None
+    ) -> list[SessionInfo]:
+        """The active sessions of one account, oldest first, for a page of an administrator.
+
+        There are 100 at most: a login that would be one more ends the oldest.
+
+        :param subject: the ``sub``: ``current_user.subject`` of that person.
+        :param provider: a name in PARJAR_PROVIDERS. Needed where there are several, because the
+            same subject is another person at each issuer.
+        :param issuer: the same by ``current_user.issuer``. Needed with PARJAR_TENANTS.
+        :raises LoginError: ``provider_unknown``.
+        :raises StoreUnavailable: PARJAR_STORE does not answer.
+        :raises TypeError: it is not said where the account is.
+        :raises RuntimeError: PARJAR_STORE keeps no list of sessions: it must be ``redis://…``.
+        """
+        return administration.sessions(subject, provider=provider, issuer=issuer)
+
+    def end_sessions(
+        self,
+        session: str | SessionInfo,
+        *,
+        provider: str | None = None,
+        issuer: str | None = None,
+    ) -> int:
+        """End one session, or all sessions of a subject, in whatever browser they are.
+
+        They end at once in this process, and within five seconds in others. Their tokens are
+        deleted, and revoked at the provider. The person can log in again.
+
+        :param session: one of `sessions`, or a subject.
+        :param provider: as for `sessions`; only with a subject.
+        :param issuer: as for `sessions`; only with a subject.
+        :returns: how many sessions were active.
+        :raises: what `sessions` raises.
+        """
+        return administration.end_sessions(session, provider=provider, issuer=issuer)
 
     def unguarded_routes(self) -> list[Rule]:
         """The routes of the app that no guard protects, for a test or a check at start.

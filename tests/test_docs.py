@@ -556,6 +556,7 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 # Examples.
 
 EXAMPLES = (
+    "administration",
     "configuration",
     "protecting",
     "providers",
@@ -675,6 +676,32 @@ def test_the_example_of_tokens_does_what_the_page_says(in_keys: Path) -> None:
     assert visitor.get("/transfer").location.startswith("/login?next=/transfer&step_up=")
     visitor.log_in(visitor.get("/transfer").location)
     assert visitor.get("/transfer").json == {"proved by": ["pwd", "otp", "mfa"]}
+
+
+def test_the_example_of_administration_does_what_the_page_says(in_keys: Path) -> None:
+    provider = DevProvider()
+    app, parjar = app_of_a_page(provider), ParJar()
+    namespace: dict[str, Any] = {"app": app, "parjar": parjar, "__name__": "site_of_a_page"}
+    for block in blocks("administration", "python"):
+        run(block.text, namespace, page="administration")
+    app.config["PARJAR_STORE"] = "memory"
+    parjar.init_app(app)
+    provider.connect(app)
+    provider.people["ada"].claims["groups"] = ["admins"]  # type: ignore[index]
+    admin, *others = (Visitor(app, provider) for _ in range(4))
+    admin.log_in()
+    for each in others:
+        each.log_in(person="grace")
+    page = admin.get("/admin/sessions/grace").text
+    (first, *_), buttons = re.findall(r'action="([^"]+/end/\w+)"', page), page.count("<button>")
+    assert buttons == 4 and "(this one)" not in page
+    assert "(this one)" in admin.get("/admin/sessions/ada").text
+    assert others[0].post(first).status_code == 403
+    assert admin.post(first).location == "/admin/sessions/grace"
+    assert admin.post(first).status_code == 404
+    assert admin.get("/admin/sessions/grace").text.count("<button>") == 3
+    assert admin.post("/admin/sessions/grace/end").status_code == 302
+    assert [each.get("/admin/sessions/ada").status_code for each in others] == [302] * 3
 
 
 @pytest.mark.parametrize("page", ["README", "quickstart"])

@@ -1276,7 +1276,7 @@ def test_two_deployments_on_one_redis(provider: DevProvider, redis_process: Redi
     assert opens(provider, here.get("/token").text) == "ada"
     with green.app_context():
         sessions = green.extensions["parjar"].sessions
-        assert list(sessions.find(Registration("default", ISSUER, "flask-parjar"))) == []
+        assert sessions.find_all(Registration("default", ISSUER, "flask-parjar")) == []
 
 
 def test_two_apps_on_one_redis(provider: DevProvider, redis_process: RedisProcess) -> None:

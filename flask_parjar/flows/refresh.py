@@ -123,11 +123,13 @@ def remove_refresh_token(token_store: TokenStore) -> TokenSet | None:
         return tokens
 
 
-def revoke_tokens(provider: Provider, tokens: TokenSet, *, now: int) -> None:
+def revoke_tokens(provider: Provider, tokens: TokenSet, *, now: int) -> bool:
     """Revoke tokens at the provider, one by one.
 
     A failure does not stop the logout: it is logged, and the next token is tried. Only after a
     time-out the others are left to expire: a person waits for this, and there may be many.
+
+    :returns: False after a time-out: other tokens at this provider should be left to expire too.
 
     RFC 7009 section 2.1.
     """
@@ -143,7 +145,8 @@ def revoke_tokens(provider: Provider, tokens: TokenSet, *, now: int) -> None:
         except ParJarError as exc:
             log.warning("%s not revoked at %s: %s", kind, provider.issuer, exc.error_code)
             if exc.error_code == "provider_timeout":
-                break
+                return False
+    return True
 
 
 def _kept(token_store: TokenStore) -> TokenSet:

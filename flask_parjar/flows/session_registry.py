@@ -9,11 +9,13 @@ The store also lists the sessions of each subject, so that one person's logins d
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -67,6 +69,24 @@ class SessionEntry:
     def registration(self) -> Registration:
         """The client that the login was at."""
         return Registration(self.provider, self.issuer, self.client_id)
+
+    @property
+    def id(self) -> str:
+        """A name of the session that gives access to nothing: for lists, forms and logs."""
+        return session_id(
+            self.registration, self.subject, logged_in_at=self.logged_in_at, handle=self.handle
+        )
+
+
+def session_id(
+    registration: Registration, subject: str, *, logged_in_at: int, handle: str | None
+) -> str:
+    """Make the name of a session: see `SessionEntry.id`.
+
+    :param handle: None for a session that is in no store.
+    """
+    text = json.dumps([*registration, subject, logged_in_at, handle])
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
 
 
 class _Stored(NamedTuple):
@@ -132,7 +152,7 @@ class SessionRegistry:
         :param alg: the algorithm of its ID token.
         :raises StoreUnavailable: the store does not answer; the session must not begin.
         """
-        endings, person = self._endings, _person(session)
+        endings, person = self._endings, _person(session.registration, session.subject)
         list_key, algs_key = f"subject:{person}", _algs_key(session.registration)
         mark_keys = _mark_keys(session)
         listed, algs, *marks = self._store.get(list_key, algs_key, *mark_keys)
@@ -244,20 +264,46 @@ class SessionRegistry:
         self._trust(stored, endings)
         return True
 
-    def find(
-        self, registration: Registration, subject: str | None = None
-    ) -> Iterator[SessionEntry]:
-        """The active sessions of a client, or of one subject there. Reads all keys of the store.
+    def find_all(self, registration: Registration) -> list[SessionEntry]:
+        """The active sessions of a client, oldest first. Reads all keys of the store.
 
         :raises StoreUnavailable: the store does not answer.
         """
-        of_subject = "" if subject is None else f"{store_key(subject)}:"
-        for key in self._store.keys(f"{_ENTRY}{store_key(*registration)}:{of_subject}"):
-            stored = self._read(key, self._store.get(key)[0])
-            if stored is None or stored.session.registration != registration:
-                continue
-            if self.is_active(stored.session):
-                yield stored.session
+        keys = self._store.keys(f"{_ENTRY}{store_key(*registration)}:")
+        return self._active(registration, ((key, self._store.get(key)[0]) for key in keys))
+
+    def find(self, registration: Registration, subject: str) -> list[SessionEntry]:
+        """The active sessions of one subject at a client, oldest first.
+
+        There are `MAX_SESSIONS` at most. The store is asked three times, however many there are.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+        person = _person(registration, subject)
+        list_key = f"subject:{person}"
+        handles = self._lists.handles(list_key, self._store.get(list_key)[0])
+        keys = [_entry_key(person, handle) for handle in handles]
+        texts = self._store.get(*keys) if keys else ()
+        return self._active(registration, zip(keys, texts, strict=True))
+
+    def _active(
+        self, registration: Registration, entries: Iterable[tuple[str, str | None]]
+    ) -> list[SessionEntry]:
+        """The sessions of a client that no mark ends, oldest first.
+
+        :param entries: keys, with what the store has under each.
+        """
+        read = (self._read(key, text) for key, text in entries)
+        found = [each for each in read if each and each.session.registration == registration]
+        mark_keys = [_mark_keys(each.session) for each in found]
+        wanted = [*dict.fromkeys(key for keys in mark_keys for key in keys)]
+        marks = dict(zip(wanted, self._store.get(*wanted) if wanted else (), strict=True))
+        active = [
+            each.session
+            for each, keys in zip(found, mark_keys, strict=True)
+            if not self._marks.end(keys, [marks[key] for key in keys], each.began)
+        ]
+        return sorted(active, key=lambda each: each.logged_in_at)
 
     def _mark(self, key: str, mark: LogoutMark) -> None:
         self._marks.put(key, mark, found=self._store.get(key)[0])
@@ -337,9 +383,9 @@ def _as_replaced(entry: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return None if not entry or _REPLACED in entry else {**entry, _REPLACED: True}
 
 
-def _person(session: SessionEntry) -> str:
+def _person(registration: Registration, subject: str) -> str:
     # In two parts, so that the sessions of one client are found without reading those of another.
-    return f"{store_key(*session.registration)}:{store_key(session.subject)}"
+    return f"{store_key(*registration)}:{store_key(subject)}"
 
 
 def _entry_key(person: str, handle: str) -> str:
@@ -347,7 +393,7 @@ def _entry_key(person: str, handle: str) -> str:
 
 
 def _entry(session: SessionEntry) -> str:
-    return _entry_key(_person(session), session.handle)
+    return _entry_key(_person(session.registration, session.subject), session.handle)
 
 
 def _algs_key(registration: Registration) -> str:

@@ -86,18 +86,21 @@ def _remove_refresh_token_of(replaced: SessionRecord) -> TokenSet | None:
 
 
 def take_tokens() -> TokenSet | None:
-    """Remove the tokens of this session from the store, at a logout.
+    """Remove the tokens of this browser's session: see `take_tokens_of`."""
+    record = peek_session()
+    return None if record is None or record.entry is None else take_tokens_of(record.entry)
 
-    If the store does not answer, the logout goes on, and the stored tokens expire.
+
+def take_tokens_of(session: SessionEntry) -> TokenSet | None:
+    """Remove the tokens of a session from the store, because it ends.
+
+    If the store does not answer, the session still ends, and the stored tokens expire.
 
     :returns: the tokens; None where there are none.
     """
-    record = peek_session()
-    if record is None or record.entry is None:
-        return None
     tokens = None
     try:
-        token_store = _token_store(record.entry)
+        token_store = _token_store(session)
         # A renewal may write between the read and the removal. Then its tokens must be revoked.
         while (found := token_store.load()) is not None:
             tokens = found
