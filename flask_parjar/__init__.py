@@ -15,11 +15,14 @@ from .extension import ParJar
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
 from .signals import (
+    access_refused,
     logged_in,
     logged_out,
     login_failed,
     login_started,
+    logout_token_refused,
     provider_called,
+    refresh_failed,
     tokens_refreshed,
 )
 from .web.administration import SessionInfo
@@ -53,6 +56,7 @@ __all__ = [
     "TokenRejected",
     "Tokens",
     "TokensEnded",
+    "access_refused",
     "authorization_details_required",
     "claims_required",
     "current_user",
@@ -61,7 +65,9 @@ __all__ = [
     "login_failed",
     "login_required",
     "login_started",
+    "logout_token_refused",
     "provider_called",
+    "refresh_failed",
     "scopes_required",
     "step_up_required",
     "tokens_refreshed",

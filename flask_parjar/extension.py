@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from flask import Flask, make_response
+from flask import Flask, has_request_context, make_response
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import Rule
 
@@ -31,7 +31,12 @@ from .web.error_page import add_headers, show_error
 from .web.errors import AccessDenied, LoginRequired
 from .web.last_use import set_last_use_cookie
 from .web.own_urls import login_url
-from .web.session import check_session_interface, current_user, set_private_cache_control
+from .web.session import (
+    check_session_interface,
+    current_user,
+    known_session,
+    set_private_cache_control,
+)
 from .web.start_warnings import log_first_request_warnings, log_start_warnings, parjar_keys
 from .web.tokens import Tokens, set_token_cookies
 from .web.unguarded import unguarded_routes
@@ -347,6 +352,16 @@ def _call_sender(app: Flask) -> OnCall:
 
     def tell(describe: Callable[[], ProviderCall]) -> None:
         if signals.provider_called.receivers:
-            signals.send_observed(signals.provider_called, app, dataclasses.asdict(describe()))
+            call = describe()
+            about = _about(app.extensions[EXTENSION], call.provider)
+            signals.send_observed(signals.provider_called, app, about, dataclasses.asdict(call))
 
     return tell
+
+
+def _about(runtime: Runtime, provider: str) -> signals.About:
+    """Whom a call to a provider is about: who is logged in, if this request knows it by now."""
+    record = known_session() if has_request_context() else None
+    if record is None or record.provider != provider:
+        return signals.About(runtime.providers[provider].issuer)
+    return signals.About(record.issuer, record.subject, record.id)

@@ -98,7 +98,7 @@ def verify_renewed_id_token(
     expected_subject: str,
     access_token: str,
     now: int,
-) -> str:
+) -> IDTokenClaims:
     """Verify an ID token that came with a refresh: same issuer, client and person.
 
     Another ``auth_time`` is accepted: at some providers it changes when the same person signs in
@@ -109,7 +109,6 @@ def verify_renewed_id_token(
     :param expected_issuer: the ``iss`` of the session: perhaps that of the person's tenant.
     :param expected_subject: the ``sub`` of the session.
     :param now: seconds since 1970.
-    :returns: the token as it came.
     :raises TokenRejected: with the code of the first check that fails.
 
     OpenID Connect Core 12.2.
@@ -126,7 +125,10 @@ def verify_renewed_id_token(
     if nonce is not None and nonce != before.get("nonce", nonce):
         raise TokenRejected("token_claim", "nonce is another one than at the login")
     _verify_access_token_hash(claims, access_token, str(token.header["alg"]))
-    return token.jws
+    checked = ["encryption"] if is_encrypted(id_token) else []
+    checked += ["signature", "iss", "aud", "exp", "iat", "sub"]
+    checked += [name for name in ("nonce", "at_hash") if claims.get(name) is not None]
+    return IDTokenClaims(header=token.header, claims=claims, checked=tuple(checked), jws=token.jws)
 
 
 def is_fresh(auth_time: object, *, max_age: int, now: int, skew: int) -> bool:

@@ -143,7 +143,7 @@ def _end(registry: SessionRegistry, ended: list[SessionEntry]) -> int:
     for session in ended:
         taken.append((session.provider, take_tokens_of(session)))
         registry.revoke(session)
-        send_logged_out(_identity_of(session))
+        send_logged_out(_identity_of(session), session=session.id)
     for name, tokens in taken:
         provider = current_runtime().provider(name)
         if tokens is not None and not revoke_tokens(provider, tokens, now=int(time.time())):

@@ -18,6 +18,8 @@ from ..protocol.client import ClientConfig
 from ..protocol.id_token import IDTokenClaims, is_fresh
 from ..protocol.identity import ANONYMOUS, Identity
 from ..runtime import Runtime, current_runtime, require_shared_store
+from ..signals import send_access_refused
+from .errors import AccessDenied
 from .last_use import forget_use, is_idle, note_use
 from .session_record import ReplacedSession, SessionRecord
 from .shape import read_each
@@ -98,13 +100,13 @@ def log_in(identity: Identity, *, id_token: IDTokenClaims, now: int) -> NewSessi
     return new
 
 
-def log_out() -> Identity:
+def log_out() -> SessionRecord | None:
     """End this browser's session.
 
     The sessions that it replaced in the last minute end too. If the store does not answer, the
     session in the browser still ends.
 
-    :returns: who was logged in; falsy where no one was.
+    :returns: the session that ended; None where no one was logged in.
     """
     runtime = current_runtime()
     record = _peek_session(runtime)
@@ -117,7 +119,7 @@ def log_out() -> Identity:
         except StoreUnavailable as exc:
             log.warning("a session's entry was left to expire: %s", exc.detail)
     _clear(runtime, now=int(time.time()))
-    return ANONYMOUS if record is None else record.identity
+    return record
 
 
 def peek_session() -> SessionRecord | None:
@@ -147,6 +149,23 @@ def current_entry() -> SessionEntry | None:
     """The registry's entry of this session; None where no one is logged in or no store is set."""
     record = _current_or_raise().record
     return None if record is None else record.entry
+
+
+def known_session() -> SessionRecord | None:
+    """The session, if this request has already found out that it is active. Asks no store."""
+    cached: _Current | None = request.environ.get(_CACHED)
+    return None if cached is None else cached.record
+
+
+def report_refusal(error: AccessDenied) -> AccessDenied:
+    """Signal that a person may not do something; the caller raises the error.
+
+    :returns: the error.
+    """
+    record = known_session()
+    identity, session = (ANONYMOUS, None) if record is None else (record.identity, record.id)
+    send_access_refused(identity, error, session=session, endpoint=request.endpoint)
+    return error
 
 
 def logged_in_at() -> int:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..flows.session_registry import SessionEntry
+from ..flows.session_registry import Registration, SessionEntry, session_id
 from ..protocol.encoding import is_number
 from ..protocol.identity import Identity
 from ..protocol.logout import MAX_IDENTIFIER
@@ -115,6 +115,16 @@ class SessionRecord(NamedTuple):
             subject=self.subject,
             claims=copy_json(self.claims),  # the app may change its copy, but not the session's
             scopes=frozenset(self.scopes),
+        )
+
+    @property
+    def id(self) -> str:
+        """A name of this session that gives access to nothing: `SessionEntry.id`, in any store."""
+        return session_id(
+            Registration(self.provider, self.issuer, self.client_id),
+            self.subject,
+            logged_in_at=self.logged_in_at,
+            handle=self.handle,
         )
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 from flask import Response, request
 from flask import session as flask_session
 
-from ..errors import LoginError, StoreUnavailable, TokensEnded
+from ..errors import LoginError, ParJarError, StoreUnavailable, TokensEnded
 from ..flows.refresh import live_tokens, remove_refresh_token, revoke_tokens
 from ..flows.session_registry import SessionEntry, tokens_key
 from ..flows.token_store import TokenStore
@@ -23,11 +23,11 @@ from ..protocol.tokens import TokenSet
 from ..protocol.urls import check_endpoint
 from ..provider import ApiSession, Provider
 from ..runtime import Runtime, current_runtime, sealing_secrets
-from ..signals import send_tokens_ended, send_tokens_refreshed
+from ..signals import send_refresh_failed, send_tokens_refreshed
 from ..stores import CookieStore
-from .errors import LoginRequired
+from .errors import AccessDenied, LoginRequired
 from .own_cookies import own_cookie_name, set_own_cookies
-from .session import current_entry, get_identity, logged_in_at, peek_session
+from .session import current_entry, get_identity, logged_in_at, peek_session, report_refusal
 from .session_record import SessionRecord
 from .step_up import StepUp, demand_step_up
 
@@ -187,10 +187,9 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
     :raises RuntimeError: PARJAR_STORE keeps no tokens.
     """
     session, identity = _session_with_tokens(), get_identity()
-    provider = current_runtime().provider(identity.provider)
     try:
-        tokens, renewed = live_tokens(
-            provider,
+        found = live_tokens(
+            current_runtime().provider(identity.provider),
             _token_store(session),
             issuer=session.issuer,
             subject=session.subject,
@@ -198,12 +197,16 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
             fresh=fresh,
             refused=refused,
         )
-    except TokensEnded as ended:
-        send_tokens_ended(identity, ended)
-        raise _unless_just_tried(ended, session) from ended
-    if renewed:
-        send_tokens_refreshed(identity)
-    return tokens
+    except ParJarError as error:
+        send_refresh_failed(identity, error, session=session.id, usable=False)
+        if isinstance(error, TokensEnded):
+            raise _unless_just_tried(error, session) from error
+        raise
+    if found.failure is not None:
+        send_refresh_failed(identity, found.failure, session=session.id, usable=True)
+    if found.renewed:
+        send_tokens_refreshed(identity, session=session.id)
+    return found.tokens
 
 
 def authorization_headers(method: str, url: str) -> dict[str, str]:
@@ -301,7 +304,8 @@ def _step_up(challenge: StepUpChallenge) -> None:
         essential=False,
         claims=claims if challenge.claims else "",
     )
-    raise demand_step_up(wanted, logged_in_at=logged_in_at(), now=int(time.time()))
+    error = demand_step_up(wanted, logged_in_at=logged_in_at(), now=int(time.time()))
+    raise report_refusal(error) if isinstance(error, AccessDenied) else error
 
 
 def set_token_cookies(response: Response) -> Response:

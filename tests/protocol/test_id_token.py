@@ -446,7 +446,7 @@ def verify_renewed(
     agreement: Agreement = AGREEMENT,
     original: str = ORIGINAL,
     **claims: Any,
-) -> str:
+) -> IDTokenClaims:
     given_claims = {name: value for name, value in (RENEWED | claims).items() if name != without}
     return verify_renewed_id_token(
         make_token(header, given_claims, alg=header["alg"]),
@@ -474,7 +474,18 @@ def verify_renewed(
     ],
 )
 def test_a_renewed_id_token(claims: dict[str, Any]) -> None:
-    assert len(verify_renewed(**claims).split(".")) == 3
+    renewed = verify_renewed(**claims)
+    assert len(renewed.jws.split(".")) == 3
+    assert {name: renewed.claims[name] for name in claims if name != "header"} == {
+        name: value for name, value in claims.items() if name != "header"
+    }
+
+
+def test_what_is_checked_of_a_renewed_id_token() -> None:
+    always = ("signature", "iss", "aud", "exp", "iat", "sub")
+    assert verify_renewed().checked == always
+    both = verify_renewed(nonce=CLAIMS["nonce"], at_hash=AT_HASH)
+    assert both.checked == (*always, "nonce", "at_hash")
 
 
 def test_of_a_renewed_id_token_the_signed_text_is_given() -> None:
@@ -488,7 +499,7 @@ def test_of_a_renewed_id_token_the_signed_text_is_given() -> None:
         access_token=ACCESS_TOKEN,
         now=NOW,
     )
-    assert given == token
+    assert given.jws == token
 
 
 @pytest.mark.parametrize("auth_time", [NOW, 5, None, "soon"])
