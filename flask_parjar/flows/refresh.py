@@ -22,7 +22,7 @@ from ..errors import (
     TokensEnded,
 )
 from ..protocol.id_token import IDTokenClaims
-from ..protocol.tokens import TokenSet
+from ..protocol.tokens import Renewal, TokenSet
 from ..provider import Provider
 from .token_store import TokenStore
 
@@ -31,6 +31,8 @@ from .token_store import TokenStore
 _ENDINGS = ("invalid_grant", "HTTP 400 without a reason")
 #: Errors of an ID token with a valid signature: the renewed tokens are not those of this session.
 _OF_ANOTHER = ("token_issuer", "token_audience", "token_subject", "tenant_refused")
+#: The provider ended the session.
+_OVER = "token_session_expiry"
 
 log: logging.Logger = logging.getLogger("flask_parjar")
 
@@ -38,13 +40,13 @@ log: logging.Logger = logging.getLogger("flask_parjar")
 class LiveTokens(NamedTuple):
     """Tokens with an access token that can be used.
 
-    :param renewed: whether this call renewed them.
+    :param renewed_at: when this call renewed them, in seconds since 1970; None if it did not.
     :param id_token: the ID token of that renewal; None if there was none, or none that is valid.
     :param failure: why this call did not renew them although they were due.
     """
 
     tokens: TokenSet
-    renewed: bool = False
+    renewed_at: int | None = None
     id_token: IDTokenClaims | None = None
     failure: ParJarError | None = None
 
@@ -95,7 +97,8 @@ def live_tokens(
     :param fresh: whether the access token that is stored now is of no use any more.
     :param refused: an access token that is of no use any more; the one that is stored now may be a
         newer one.
-    :raises TokensEnded: ``tokens_missing``, ``refresh_refused``: the person must log in again.
+    :raises TokensEnded: ``tokens_missing``, ``refresh_refused``, ``session_expired``: the person
+        must log in again.
     :raises TokenRejected: the renewed tokens are of another session, or the answer breaks a rule
         and the access token has ended.
     :raises ProviderRefused: ``client_refused``, and the access token has ended.
@@ -208,23 +211,42 @@ def _renew(
             return _without_an_answer(token_store, tokens, need, exc)
         log.warning("tokens not renewed: %s: %s", exc.error_code, exc.detail)
         return need.met_by(tokens, otherwise=exc)
-    try:
-        id_token = provider.verify_renewal(
-            renewal, original=tokens, issuer=issuer, subject=subject, now=clock()
-        )
-    except ParJarError as exc:  # also if the provider's documents can no longer be used
-        if exc.error_code in _OF_ANOTHER:
-            revoke_tokens(provider, renewal.tokens, now=clock())  # first: the store may be away
-            token_store.empty()
-            raise
-        # The tokens came from the provider itself, over TLS, so they are used. The ID token that
-        # could not be verified is dropped: the identity stays as it was verified at the login.
-        log.warning("the ID token of a renewal was left out: %s: %s", exc.error_code, exc.detail)
-        id_token = None
+    id_token = _verified(provider, token_store, renewal, (tokens, issuer, subject), clock)
     renewed = renewal.tokens
     if id_token is not None:
         renewed = replace(renewed, id_token=id_token.jws)
-    return _kept_renewal(provider, token_store, LiveTokens(renewed, True, id_token), clock=clock)
+    found = LiveTokens(renewed, clock(), id_token)
+    return _kept_renewal(provider, token_store, found, clock=clock)
+
+
+def _verified(
+    provider: Provider,
+    token_store: TokenStore,
+    renewal: Renewal,
+    session: tuple[TokenSet, str, str],
+    clock: Callable[[], int],
+) -> IDTokenClaims | None:
+    """Verify the ID token of a renewal; None if there is none that can be used.
+
+    :param session: its tokens as they were before, its ``iss`` and its ``sub``.
+    :raises ParJarError: the renewed tokens are of another session, or the session has ended.
+    """
+    original, issuer, subject = session
+    try:
+        return provider.verify_renewal(
+            renewal, original=original, issuer=issuer, subject=subject, now=clock()
+        )
+    except ParJarError as exc:  # also if the provider's documents can no longer be used
+        if exc.error_code in (*_OF_ANOTHER, _OVER):
+            revoke_tokens(provider, renewal.tokens, now=clock())  # first: the store may be away
+            token_store.empty()
+            if exc.error_code == _OVER:
+                raise TokensEnded(exc.detail, error_code="session_expired") from exc
+            raise
+        # The tokens came from the provider itself, over TLS, so they are used. The ID token that
+        # could not be verified is dropped: the identity stays as it was verified before.
+        log.warning("the ID token of a renewal was left out: %s: %s", exc.error_code, exc.detail)
+        return None
 
 
 def _kept_renewal(

@@ -34,6 +34,7 @@ TRUSTED_FOR = 5  # seconds that one process relies on its last read of the store
 TRUSTED_IN_AN_OUTAGE = 60  # the same while the store does not answer
 _ENTRY = "session:"
 _REPLACED = "replaced"  # a member of an entry: whether a new login has replaced the session
+_RENEWED = "renewed"  # a member of an entry: `RenewedClaims`
 GRACE_PERIOD = 60  # seconds that a session still lasts after a new login has replaced it
 
 
@@ -89,15 +90,28 @@ def session_id(
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
 
 
-class _Stored(NamedTuple):
+class RenewedClaims(NamedTuple):
+    """What a renewal of the tokens said of a person, in place of what the login said.
+
+    :param at: when, in seconds since 1970.
+    """
+
+    claims: Mapping[str, Any]
+    scopes: tuple[str, ...]
+    at: int
+
+
+class StoredSession(NamedTuple):
     """What the store says of a session.
 
     :param text: as it is in the store.
+    :param renewed: None if no renewal has said anything else than the login.
     """
 
     session: SessionEntry
     began: BeganAt
     text: str
+    renewed: RenewedClaims | None
 
 
 class _Seen(NamedTuple):
@@ -107,7 +121,7 @@ class _Seen(NamedTuple):
     """
 
     at: float
-    stored: _Stored
+    stored: StoredSession
 
 
 class SessionRegistry:
@@ -143,13 +157,16 @@ class SessionRegistry:
         self._endings = 0
         self._changing = threading.Lock()  # held while _endings and _seen_active are changed
 
-    def register(self, session: SessionEntry, *, issued_at: int, alg: str) -> None:
+    def register(
+        self, session: SessionEntry, *, issued_at: int, alg: str, ttl: int | None = None
+    ) -> None:
         """Add a session that is about to begin.
 
         Of more than `MAX_SESSIONS` of one subject, the oldest end, and their tokens are deleted.
 
         :param issued_at: the ``iat`` of its ID token.
         :param alg: the algorithm of its ID token.
+        :param ttl: seconds that it lasts at most; None for its whole lifetime.
         :raises StoreUnavailable: the store does not answer; the session must not begin.
         """
         endings, person = self._endings, _person(session.registration, session.subject)
@@ -158,7 +175,7 @@ class SessionRegistry:
         listed, algs, *marks = self._store.get(list_key, algs_key, *mark_keys)
         known = self._marks.known(mark_keys, marks)
         entry = {**asdict(session), "issued_at": issued_at, "known": known}
-        text = self._records.put(_entry(session), entry, ttl=self._lifetime)
+        text = self._records.put(_entry(session), entry, ttl=ttl or self._lifetime)
         left_out = self._lists.add(
             list_key, session.handle, found=listed, entry_key=lambda each: _entry_key(person, each)
         )
@@ -166,7 +183,7 @@ class SessionRegistry:
         began = BeganAt(issued_at, session.logged_in_at, known)
         # The provider may have ended it already, while its ID token was on its way.
         if not self._marks.end(mark_keys, marks, began):
-            self._trust(_Stored(session, began, text), endings)
+            self._trust(StoredSession(session, began, text, None), endings)
         for handle in left_out:
             self._forget(handle, _entry_key(person, handle))
 
@@ -190,6 +207,27 @@ class SessionRegistry:
         (found,) = self._store.get(key)
         self._records.update(key, found, _as_replaced, ttl=GRACE_PERIOD)
         return key.removeprefix(_ENTRY)
+
+    def renew(self, session: SessionEntry, renewed: RenewedClaims, *, ttl: int) -> None:
+        """Let what a renewal said of the person count in all processes.
+
+        Nothing happens if the session has ended, is about to end because a new one has replaced it,
+        or has claims of a later renewal.
+
+        :param ttl: seconds that the session still lasts at most.
+        :raises StoreUnavailable: the store does not answer, or is busy.
+        """
+
+        def with_renewed(entry: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+            if not entry or _REPLACED in entry:
+                return None
+            before = _read_renewed(entry.get(_RENEWED))
+            is_late = before is not None and before.at > renewed.at
+            return None if is_late else {**entry, _RENEWED: list(renewed)}
+
+        key = _entry(session)
+        self._records.update(key, self._store.get(key)[0], with_renewed, ttl=ttl)
+        self._distrust(session.handle)
 
     def revoke_replaced(self, name: str) -> None:
         """End a replaced session and its tokens at once.
@@ -236,15 +274,20 @@ class SessionRegistry:
         self._mark(key_of_mark(registration, "operator", subject), mark)
 
     def is_active(self, session: SessionEntry) -> bool:
-        """Whether a session is active. Asks the store once in `TRUSTED_FOR` seconds.
+        """Whether a session is active: see `look_up`."""
+        return self.look_up(session) is not None
 
-        It deletes nothing: the caller must `revoke` a session that has ended.
+    def look_up(self, session: SessionEntry) -> StoredSession | None:
+        """What the store says of a session; None if it has ended.
+
+        Asks the store once in `TRUSTED_FOR` seconds. It deletes nothing: the caller must `revoke` a
+        session that has ended.
 
         :raises StoreUnavailable: the store has not answered for `TRUSTED_IN_AN_OUTAGE` seconds.
         """
         endings, now = self._endings, self._clock()
-        if now - self._seen_at(session) < TRUSTED_FOR:
-            return True
+        if seen := self._seen_within(TRUSTED_FOR, session, now):
+            return seen
         entry, mark_keys = _entry(session), _mark_keys(session)
         try:
             # The store failed a moment ago. Do not let each request wait for a time-out again.
@@ -253,16 +296,16 @@ class SessionRegistry:
             text, *marks = self._ask(entry, *mark_keys)
         except StoreUnavailable:
             # Looked up once more: the session may have ended while the store did not answer.
-            if now - self._seen_at(session) < TRUSTED_IN_AN_OUTAGE:
-                return True
+            if seen := self._seen_within(TRUSTED_IN_AN_OUTAGE, session, now):
+                return seen
             raise
         stored = self._open(session.handle, entry, text)
         if stored is None or self._marks.end(mark_keys, marks, stored.began):
             # Forget the last good answer: in an outage it would make this session active again.
             self._distrust(session.handle)
-            return False
+            return None
         self._trust(stored, endings)
-        return True
+        return stored
 
     def find_all(self, registration: Registration) -> list[SessionEntry]:
         """The active sessions of a client, oldest first. Reads all keys of the store.
@@ -327,31 +370,35 @@ class SessionRegistry:
             self._failed_at = self._clock()
             raise
 
-    def _open(self, handle: str, key: str, text: str | None) -> _Stored | None:
+    def _open(self, handle: str, key: str, text: str | None) -> StoredSession | None:
         """What the store says of a session. The same text is decrypted only once, to save time."""
         seen = self._seen_active.get(handle)
         return (
             seen.stored if seen is not None and seen.stored.text == text else self._read(key, text)
         )
 
-    def _read(self, key: str, text: str | None) -> _Stored | None:
+    def _read(self, key: str, text: str | None) -> StoredSession | None:
         if text is None:
             return None
         try:
             members = self._records.read(key, text)
             issued_at, known = members.pop("issued_at"), members.pop("known")
             members.pop(_REPLACED, None)
+            renewed = _read_renewed(members.pop(_RENEWED, None))
             session = SessionEntry(**members)
-            return _Stored(session, BeganAt(issued_at, session.logged_in_at, known), text)
+            began = BeganAt(issued_at, session.logged_in_at, known)
+            return StoredSession(session, began, text, renewed)
         except (ValueError, TypeError, KeyError) as exc:
             log.warning("an entry of a session cannot be read: %s", exc)
             return None
 
-    def _seen_at(self, session: SessionEntry) -> float:
+    def _seen_within(
+        self, seconds: float, session: SessionEntry, now: float
+    ) -> StoredSession | None:
         seen = self._seen_active.get(session.handle)
-        return float("-inf") if seen is None else seen.at
+        return seen.stored if seen is not None and now - seen.at < seconds else None
 
-    def _trust(self, stored: _Stored, endings: int) -> None:
+    def _trust(self, stored: StoredSession, endings: int) -> None:
         """Rely on what was just read, for a while.
 
         :param endings: `_endings` as it was before the store was read. If a session has ended since
@@ -381,6 +428,14 @@ def _tokens(handle: str) -> str:
 def _as_replaced(entry: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     """Mark an entry as replaced; None where it is marked already, or is none that we can read."""
     return None if not entry or _REPLACED in entry else {**entry, _REPLACED: True}
+
+
+def _read_renewed(value: Any) -> RenewedClaims | None:
+    """:raises ValueError, TypeError: another version wrote it."""
+    if value is None:
+        return None
+    claims, scopes, at = value
+    return RenewedClaims({**claims}, tuple(scopes), int(at))
 
 
 def _person(registration: Registration, subject: str) -> str:

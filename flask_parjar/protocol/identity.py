@@ -15,7 +15,16 @@ _PROOF_ONLY = frozenset("iss aud azp exp iat nbf nonce at_hash c_hash s_hash jti
 
 #: Claims that are read only from the ID token, never from userinfo: how strong and how recent a
 #: login is must be proved by the token that was made for it.
-ID_TOKEN_ALONE = _PROOF_ONLY | {"acr", "amr", "auth_time", "sid"}
+ID_TOKEN_ALONE = _PROOF_ONLY | {"acr", "amr", "auth_time", "sid", "session_expiry"}
+
+
+def personal_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims that say something of the person and not of the login or of the token."""
+    return {
+        name: value
+        for name, value in claims.items()
+        if name not in ID_TOKEN_ALONE and name != "sub"
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +62,7 @@ class Identity:
         How and when the person signed in (``acr``, ``amr``, ``auth_time``, ``sid``) is read only
         from the ID token. If any other claim is in both, the ID token's value counts.
         """
-        said = {} if userinfo is None else userinfo.claims
-        claims = {name: value for name, value in said.items() if name not in ID_TOKEN_ALONE}
+        claims = personal_claims({} if userinfo is None else userinfo.claims)
         claims.update(
             (name, value) for name, value in id_token.claims.items() if name not in _PROOF_ONLY
         )

@@ -269,10 +269,11 @@ class Provider:
             now=now,
         )
 
-    def userinfo(self, tokens: TokenSet, id_token: IDTokenClaims, *, now: int) -> UserInfo:
-        """Fetch the claims of the userinfo endpoint.
+    def userinfo(self, tokens: TokenSet, *, issuer: str, subject: str, now: int) -> UserInfo:
+        """Fetch the claims of the userinfo endpoint. They must be about the person of the login.
 
-        :param id_token: that of the login: they must be about the same person.
+        :param issuer: the ``iss`` of the ID token.
+        :param subject: the ``sub`` of the ID token.
         :raises ProviderRefused: ``userinfo_refused``.
         :raises TokenRejected: ``userinfo_subject``, or the code of a check of a signed answer.
 
@@ -291,8 +292,8 @@ class Provider:
             lambda opener: verify_userinfo(
                 answer,
                 opener=opener,
-                expected_issuer=id_token.issuer,
-                expected_subject=id_token.subject,
+                expected_issuer=issuer,
+                expected_subject=subject,
                 now=now,
             ),
             now=now,

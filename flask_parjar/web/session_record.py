@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..flows.session_registry import Registration, SessionEntry, session_id
+from ..flows.session_registry import Registration, RenewedClaims, SessionEntry, session_id
 from ..protocol.encoding import is_number
 from ..protocol.identity import Identity
 from ..protocol.logout import MAX_IDENTIFIER
@@ -98,6 +98,34 @@ class SessionRecord(NamedTuple):
         ]
         return fields if self.handle is None else [*fields, self.handle, self.store]
 
+    def renewed_by(self, identity: Identity, *, in_cookie: bool) -> SessionRecord:
+        """The record after a renewal, with the claims and the scopes of `identity`."""
+        claims = copy_json(dict(identity.claims))
+        return self._replace(
+            claims=_claims_that_fit(claims) if in_cookie else claims,
+            scopes=tuple(sorted(identity.scopes)),
+        )
+
+    def as_renewed(self, renewed: RenewedClaims | None) -> SessionRecord:
+        """The record with what the store has of a renewal."""
+        if renewed is None:
+            return self
+        return self._replace(claims=renewed.claims, scopes=renewed.scopes)
+
+    @property
+    def expires_at(self) -> int | None:
+        """When the provider wants it to end, in seconds since 1970; None if it does not say.
+
+        OpenID Connect Enterprise Extensions 1.0 section 2.1.
+        """
+        expiry = self.claims.get("session_expiry")
+        return int(expiry) if is_number(expiry) else None
+
+    def seconds_left(self, *, lifetime: int, now: int) -> int:
+        """For how long the store keeps its entry: one second at least."""
+        end = self.logged_in_at + lifetime
+        return max(1, (end if self.expires_at is None else min(end, self.expires_at)) - now)
+
     def __repr__(self) -> str:
         """Leave out the claims and the handle, which must not be in a log."""
         return f"SessionRecord(provider={self.provider!r}, subject={self.subject!r})"
@@ -178,8 +206,8 @@ def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
     kept = dict(claims)
     if len(json.dumps(kept)) <= _MAX_CLAIMS_IN_COOKIE:
         return kept
-    # The sid stays: a logout token names the session by it.
-    always = () if _sid_of(claims) is None else ("sid",)
+    # The sid stays: a logout token names the session by it. So does the end of the session.
+    always = ("session_expiry",) if _sid_of(claims) is None else ("session_expiry", "sid")
     sizes = {name: len(json.dumps([name, kept[name]])) for name in kept if name not in always}
     excess = sum(sizes.values()) - _MAX_CLAIMS_IN_COOKIE
     by_size = sorted(sizes, key=lambda each: sizes[each])

@@ -13,6 +13,7 @@ from flask import Response, request
 from flask import session as flask_session
 
 from ..errors import LoginError, ParJarError, StoreUnavailable, TokensEnded
+from ..flows.follow_renewal import follow_renewal
 from ..flows.refresh import live_tokens, remove_refresh_token, revoke_tokens
 from ..flows.session_registry import SessionEntry, tokens_key
 from ..flows.token_store import TokenStore
@@ -27,7 +28,15 @@ from ..signals import send_refresh_failed, send_tokens_refreshed
 from ..stores import CookieStore
 from .errors import AccessDenied, LoginRequired
 from .own_cookies import own_cookie_name, set_own_cookies
-from .session import current_entry, get_identity, logged_in_at, peek_session, report_refusal
+from .session import (
+    current_entry,
+    end_session,
+    get_identity,
+    logged_in_at,
+    peek_session,
+    renew_session,
+    report_refusal,
+)
 from .session_record import SessionRecord
 from .step_up import StepUp, demand_step_up
 
@@ -187,9 +196,10 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
     :raises RuntimeError: PARJAR_STORE keeps no tokens.
     """
     session, identity = _session_with_tokens(), get_identity()
+    provider = current_runtime().provider(identity.provider)
     try:
         found = live_tokens(
-            current_runtime().provider(identity.provider),
+            provider,
             _token_store(session),
             issuer=session.issuer,
             subject=session.subject,
@@ -200,13 +210,25 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
     except ParJarError as error:
         send_refresh_failed(identity, error, session=session.id, usable=False)
         if isinstance(error, TokensEnded):
-            raise _unless_just_tried(error, session) from error
+            raise _after_the_tokens(error, session) from error
         raise
     if found.failure is not None:
         send_refresh_failed(identity, found.failure, session=session.id, usable=True)
-    if found.renewed:
-        send_tokens_refreshed(identity, session=session.id)
+    if found.renewed_at is not None:
+        renewed = follow_renewal(provider, identity, found, now=found.renewed_at)
+        renew_session(renewed, at=found.renewed_at)
+        send_tokens_refreshed(get_identity(), session=session.id)
     return found.tokens
+
+
+def _after_the_tokens(ended: TokensEnded, session: SessionEntry) -> LoginRequired | LoginError:
+    """The error to answer with after the end of the tokens; the session may end with them."""
+    if ended.error_code != "session_expired":
+        return _unless_just_tried(ended, session)
+    end_session()
+    if time.time() - session.logged_in_at < _JUST_NOW:  # the next login would end in the same way
+        return LoginError("tokens_lost", ended.detail)
+    return LoginRequired(ended.detail, error_code=ended.error_code)
 
 
 def authorization_headers(method: str, url: str) -> dict[str, str]:

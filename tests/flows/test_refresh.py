@@ -40,7 +40,7 @@ def live(login: LoggedIn, token_store: TokenStore) -> tuple[TokenSet, bool]:
     found = live_tokens(
         login.provider, token_store, issuer=ISSUER, subject="ada", clock=login.clock
     )
-    return found.tokens, found.renewed
+    return found.tokens, found.renewed_at is not None
 
 
 def fails(login: LoggedIn, token_store: TokenStore) -> ParJarError:

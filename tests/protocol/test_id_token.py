@@ -481,6 +481,36 @@ def test_a_renewed_id_token(claims: dict[str, Any]) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    "expiry, code",
+    [
+        (NOW + 1, None),
+        (NOW + 1.5, None),
+        (None, None),
+        (10**12 - 1, None),
+        (NOW, "token_session_expiry"),  # no tolerance: the session would end with the next request
+        (NOW + 0.5, "token_session_expiry"),
+        (0, "token_session_expiry"),
+        (-NOW, "token_session_expiry"),
+        (NOW * 1000, "token_claim"),
+        (10**12, "token_claim"),
+        (10**400, "token_claim"),
+        (True, "token_claim"),
+        (str(NOW + 60), "token_claim"),
+        ([NOW + 60], "token_claim"),
+        ({}, "token_claim"),
+    ],
+)
+def test_when_the_session_must_end(expiry: Any, code: str | None) -> None:
+    for check in (verify, verify_renewed):
+        if code is None:
+            assert ("session_expiry" in check(session_expiry=expiry).checked) is bool(expiry)
+            continue
+        with pytest.raises(TokenRejected) as caught:
+            check(session_expiry=expiry)
+        assert caught.value.error_code == code
+
+
 def test_what_is_checked_of_a_renewed_id_token() -> None:
     always = ("signature", "iss", "aud", "exp", "iat", "sub")
     assert verify_renewed().checked == always
