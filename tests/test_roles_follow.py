@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from flask import Flask, jsonify
+from flask_session import Session
 
 from flask_parjar import (
     ParJar,
@@ -28,6 +30,7 @@ from tests.support.after_login import (
     token_site,
     token_views,
 )
+from tests.support.altered_answers import USERINFO, AlteredAnswers
 from tests.support.headers import FROM_HERE
 from tests.support.redis_process import RedisProcess
 from tests.support.site import ISSUER, Visitor
@@ -305,6 +308,33 @@ def test_an_old_cookie_brings_nothing_back(
     renew(visitor)
     assert [visitor.client.get_cookie(name) for name in COOKIES] == before
     assert copy.get("/acme").status_code == 403
+
+
+def test_claims_of_any_size_do_not_end_the_session(
+    provider: DevProvider, redis_process: RedisProcess, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A session on the server has room for them; its entry in the store has not."""
+
+    def on_server(app: Flask, parjar: ParJar) -> None:
+        views(app, parjar)
+        address = redis.Redis.from_url(redis_process.url)
+        app.config.update(SESSION_TYPE="redis", SESSION_REDIS=address)
+        Session(app)
+
+    say(provider, org="acme")
+    AlteredAnswers(provider).members(USERINFO, many=["x" * 100] * 1000)
+    address = store_address("redis", redis_process)
+    app = token_site(
+        provider, address, prepare=on_server, PARJAR_SCOPES=SCOPES, PARJAR_USERINFO=True
+    )
+    visitor = Visitor(app, provider)
+    visitor.log_in()
+    assert len(claims_of(visitor)["many"]) == 1000
+    say(provider, org="other")
+    renew(visitor)
+    after = claims_of(visitor)
+    assert after["org"] == "other" and "many" not in after
+    assert "'many'" in caplog.text
 
 
 def test_a_session_that_ended_is_not_brought_back_by_a_renewal(

@@ -35,8 +35,9 @@ class Identity:
 
     :param subject: the ``sub``: unique at this issuer only.
     :param provider: the name in PARJAR_PROVIDERS, or ``default``.
-    :param claims: what the provider says about the person, verified at login.
-    :param scopes: the scopes that the login was granted.
+    :param claims: what the provider says about the person, verified at the login, or when the
+        tokens were last renewed.
+    :param scopes: the scopes that were granted then.
     :param user: the app's own user, where ``@parjar.user_loader`` gives one.
     """
 

@@ -16,6 +16,7 @@ from .shape import are_words, copy_json, is_list, read_text_and_time
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 _MAX_CLAIMS_IN_COOKIE = 1200
+_MAX_CLAIMS_IN_STORE = 32_000  # those of a renewal; encrypted they must not exceed `MAX_SEALED`
 
 
 class SessionRecord(NamedTuple):
@@ -58,7 +59,7 @@ class SessionRecord(NamedTuple):
             provider=identity.provider,
             issuer=identity.issuer,
             subject=identity.subject,
-            claims=_claims_that_fit(claims) if in_cookie else claims,
+            claims=_claims_that_fit(claims, room=_MAX_CLAIMS_IN_COOKIE) if in_cookie else claims,
             scopes=tuple(sorted(identity.scopes)),
             logged_in_at=logged_in_at,
             client_id=client_id,
@@ -100,11 +101,9 @@ class SessionRecord(NamedTuple):
 
     def renewed_by(self, identity: Identity, *, in_cookie: bool) -> SessionRecord:
         """The record after a renewal, with the claims and the scopes of `identity`."""
-        claims = copy_json(dict(identity.claims))
-        return self._replace(
-            claims=_claims_that_fit(claims) if in_cookie else claims,
-            scopes=tuple(sorted(identity.scopes)),
-        )
+        room = _MAX_CLAIMS_IN_COOKIE if in_cookie else _MAX_CLAIMS_IN_STORE
+        claims = _claims_that_fit(copy_json(dict(identity.claims)), room=room)
+        return self._replace(claims=claims, scopes=tuple(sorted(identity.scopes)))
 
     def as_renewed(self, renewed: RenewedClaims | None) -> SessionRecord:
         """The record with what the store has of a renewal."""
@@ -201,24 +200,29 @@ def _sid_of(claims: Mapping[str, Any]) -> str | None:
     return sid if isinstance(sid, str) and 0 < len(sid) <= MAX_IDENTIFIER else None
 
 
-def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the largest claims until the cookie is small enough for browsers."""
+def _claims_that_fit(claims: Mapping[str, Any], *, room: int) -> dict[str, Any]:
+    """Leave out the largest claims until the others fit, for example into a cookie.
+
+    :param room: how many bytes they may have.
+    """
     kept = dict(claims)
-    if len(json.dumps(kept)) <= _MAX_CLAIMS_IN_COOKIE:
+    if len(json.dumps(kept)) <= room:
         return kept
     # The sid stays: a logout token names the session by it. So does the end of the session.
     always = ("session_expiry",) if _sid_of(claims) is None else ("session_expiry", "sid")
     sizes = {name: len(json.dumps([name, kept[name]])) for name in kept if name not in always}
-    excess = sum(sizes.values()) - _MAX_CLAIMS_IN_COOKIE
+    excess = sum(sizes.values()) - room
     by_size = sorted(sizes, key=lambda each: sizes[each])
     while excess > 0:
         name = by_size.pop()
         del kept[name]
         excess -= sizes[name]
         log.warning(
-            "the claim %.80r (%d bytes) does not fit into the session cookie and was left out: "
-            "ask for fewer scopes, or keep sessions on the server with Flask-Session",
+            "the claim %.80r (%d bytes) does not fit into the %d bytes of the session and was left "
+            "out: ask for fewer scopes, or, where this is a session cookie, keep sessions on the "
+            "server with Flask-Session",
             name,
             sizes[name],
+            room,
         )
     return kept
