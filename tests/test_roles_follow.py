@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from flask import Flask, jsonify
+from flask import Flask, jsonify, session
 from flask_session import Session
 
 from flask_parjar import (
@@ -368,6 +368,23 @@ def test_the_store_is_away_when_the_claims_are_to_be_kept(
         with provider_called.connected_to(stop):
             seen = visitor.get("/renew")
         assert seen.json["after"]["org"] == "other"
+
+
+@pytest.mark.parametrize("fault", [None, "refresh_session_expiry_past"])
+def test_a_session_that_ends_during_a_renewal_stays_ended(
+    visitor: Visitor, provider: DevProvider, fault: str | None
+) -> None:
+    def clear(app: Flask, endpoint: str, **_: Any) -> None:
+        if endpoint == "token":
+            session.clear()
+
+    say(provider, org="other")
+    age(visitor, left=60)
+    if fault:
+        provider.fault(fault)
+    with provider_called.connected_to(clear):
+        visitor.get("/token")
+    assert visitor.get("/me").status_code == 302
 
 
 def test_of_two_renewals_the_later_one_counts(provider: DevProvider) -> None:

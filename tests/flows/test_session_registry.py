@@ -17,6 +17,7 @@ from flask_parjar.flows.session_registry import (
     TRUSTED_FOR,
     TRUSTED_IN_AN_OUTAGE,
     Registration,
+    RenewedClaims,
     SessionEntry,
     SessionRegistry,
     tokens_key,
@@ -705,6 +706,56 @@ def test_in_an_outage_nothing_is_opened_closed_or_ended_as_if_it_were(
         far.revoke(SESSION)
     with pytest.raises(StoreUnavailable):
         far.is_active(SESSION)  # but it is closed here
+
+
+# What a renewal says of the person.
+
+RENEWED = RenewedClaims({"org": "acme"}, ("openid",), LOGIN + 60)
+
+
+def test_what_a_renewal_says_is_kept_in_the_entry(process: Process, clock: Clock) -> None:
+    here, there = process(), process()
+    register(here, SESSION)
+    for each in (here, there):
+        found = each.look_up(SESSION)
+        assert found is not None and found.renewed is None
+    here.renew(SESSION, RENEWED, ttl=100)
+    found = here.look_up(SESSION)
+    assert found is not None and found.renewed == RENEWED
+    clock.now += TRUSTED_FOR
+    found = there.look_up(SESSION)
+    assert found is not None and found.renewed == RENEWED
+    clock.now += 100
+    assert not there.is_active(SESSION)
+
+
+def test_a_renewal_brings_no_session_back(process: Process, store: MemoryStore) -> None:
+    register(process(), SESSION)
+    process().revoke(SESSION)
+    process().renew(SESSION, RENEWED, ttl=3600)
+    assert list(store.keys("session:")) == []
+
+
+def test_a_renewal_does_not_let_a_replaced_session_last_longer(
+    process: Process, clock: Clock
+) -> None:
+    register(process(), SESSION)
+    process().expire_soon(SESSION)
+    process().renew(SESSION, RENEWED, ttl=3600)
+    clock.now += GRACE_PERIOD
+    assert not process().is_active(SESSION)
+
+
+@pytest.mark.parametrize("renewed", [5, [], [{}, []], [[1], ["openid"], 5], [{}, None, 5]])
+def test_an_entry_whose_renewal_cannot_be_read_is_of_no_session(
+    process: Process, store: MemoryStore, renewed: object
+) -> None:
+    register(process(), SESSION)
+    (key,) = store.keys("session:")
+    records = SealedRecords(store, secrets=lambda: SECRETS)
+    entry = records.read(key, str(store.get(key)[0]))
+    records.put(key, {**entry, "renewed": renewed}, ttl=60)
+    assert not process().is_active(SESSION)
 
 
 # For operators.
