@@ -105,7 +105,7 @@ def test_the_token_that_the_provider_gave(visitor: Visitor, provider: DevProvide
 def test_a_token_that_is_due_is_renewed(visitor: Visitor, provider: DevProvider) -> None:
     heard: list[tuple[Any, str, str]] = []
 
-    def hear(sender: Any, identity: Identity) -> None:
+    def hear(sender: Any, identity: Identity, **_: Any) -> None:
         heard.append((sender, identity.subject, identity.provider))
 
     before = visitor.get("/kept").json
@@ -157,7 +157,7 @@ def test_many_requests_at_once_renew_once(visitor: Visitor, provider: DevProvide
     browsers = [copy_of(visitor) for _ in range(32)]
     heard: list[str] = []
 
-    def hear(sender: Any, identity: Identity) -> None:
+    def hear(sender: Any, identity: Identity, **_: Any) -> None:
         heard.append(identity.subject)
 
     with tokens_refreshed.connected_to(hear):
