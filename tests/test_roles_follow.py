@@ -128,7 +128,7 @@ def test_it_counts_in_the_request_that_renews(visitor: Visitor, provider: DevPro
 
 def test_scopes_are_those_of_the_renewed_tokens(visitor: Visitor, provider: DevProvider) -> None:
     assert visitor.get("/reports").status_code == 200
-    with provider.fault("refresh_fewer_scopes"):
+    with provider.fault("token_scope_narrower"):
         renew(visitor)
     assert visitor.get("/reports").status_code == 403
     assert visitor.get("/me").json["scopes"] == ["openid"]

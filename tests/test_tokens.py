@@ -317,15 +317,14 @@ def test_there_is_nothing_to_know_where_there_are_no_tokens(
     assert script_error(told.get(path, headers=SCRIPT)) == ("login_required", 401)
 
 
-def test_a_refresh_may_narrow_what_a_token_is_for_and_not_who_may_see_a_page(
+def test_a_refresh_that_narrows_what_a_token_is_for_narrows_who_may_see_a_page(
     told: Visitor, provider: DevProvider
 ) -> None:
-    """Guards ask what the login was granted; an app that calls APIs can see the difference."""
     age(told, left=-1)
     with provider.fault("token_scope_narrower"):
         assert told.get("/tokens").json["scopes"] == ["openid"]
-    assert told.get("/offline").status_code == 200
-    assert "offline_access" in told.get("/me").json["scopes"]
+    assert told.get("/offline").status_code == 403
+    assert told.get("/me").json["scopes"] == ["openid"]
 
 
 # Renewals.

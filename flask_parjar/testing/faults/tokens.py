@@ -279,12 +279,6 @@ def refresh_session_expiry_past(draft: IDTokenDraft) -> None:
     draft.claims["session_expiry"] = draft.now - 1
 
 
-@refresh_table.at("refresh")
-def refresh_fewer_scopes(answer: Answer) -> None:
-    """The refreshed tokens are for ``openid`` alone: it is accepted."""
-    answer.put("scope", "openid")
-
-
 @refresh_table.at("refresh_id_token")
 def refresh_other_issuer(draft: IDTokenDraft) -> None:
     """The refreshed ID token is of another issuer."""
