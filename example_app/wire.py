@@ -29,6 +29,7 @@ from flask_parjar import (
     login_failed,
     login_started,
     provider_called,
+    refresh_failed,
     tokens_refreshed,
 )
 
@@ -198,6 +199,7 @@ class Wire:
         logged_in.connect(self._on_logged_in, app)
         login_failed.connect(self._on_failed, app)
         tokens_refreshed.connect(self._on_refreshed, app)
+        refresh_failed.connect(self._on_refresh_failed, app)
         app.add_template_filter(clock)
         app.add_url_rule("/wire", "wire", self.show)
 
@@ -270,6 +272,11 @@ class Wire:
             login = next((each for each in reversed(logins) if each.person), None)
             if login is not None:
                 login.steps = (*login.steps[: login.whole], *map(_call, calls))
+
+    def _on_refresh_failed(self, app: Flask, **sent: Any) -> None:
+        """Show it in place of the login if the tokens have ended: the next step is a new login."""
+        if not sent["usable"]:
+            self._on_failed(app, error=sent["error"], response={})
 
     # The memory.
 

@@ -15,13 +15,17 @@ from .extension import ParJar
 from .protocol.authorization import LoginOptions
 from .protocol.identity import Identity
 from .signals import (
+    access_refused,
     logged_in,
     logged_out,
     login_failed,
     login_started,
+    logout_token_refused,
     provider_called,
+    refresh_failed,
     tokens_refreshed,
 )
+from .web.administration import SessionInfo
 from .web.errors import AccessDenied, LoginRequired
 from .web.guards import (
     authorization_details_required,
@@ -47,10 +51,12 @@ __all__ = [
     "ProviderRefused",
     "ProviderUnavailable",
     "ResponseRejected",
+    "SessionInfo",
     "StoreUnavailable",
     "TokenRejected",
     "Tokens",
     "TokensEnded",
+    "access_refused",
     "authorization_details_required",
     "claims_required",
     "current_user",
@@ -59,7 +65,9 @@ __all__ = [
     "login_failed",
     "login_required",
     "login_started",
+    "logout_token_refused",
     "provider_called",
+    "refresh_failed",
     "scopes_required",
     "step_up_required",
     "tokens_refreshed",

@@ -498,6 +498,12 @@ CODES: Mapping[str, Code] = {
         _PROVIDER,
         "An essential acr was requested, and the token has another one, or none.",
     ),
+    "token_session_expiry": Code(
+        502,
+        "The identity provider says that your session is over. Please sign in there again.",
+        "The session_expiry of the ID token is in the past, so a session would end at once. "
+        "Compare the clocks of both sides, and look how long the provider lets sessions last.",
+    ),
     "userinfo_subject": Code(
         502,
         _PROVIDER,
@@ -514,6 +520,11 @@ CODES: Mapping[str, Code] = {
         "Your login has ended. Please log in again.",
         "The provider refused the refresh token (invalid_grant): it was revoked, has expired, "
         "or was used twice. The stored tokens were deleted.",
+    ),
+    "session_expired": Code(
+        401,
+        "Your session has ended. Please log in again.",
+        "The session_expiry of a renewed ID token is in the past: the provider ended the session.",
     ),
     "tokens_missing": Code(
         401,

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
 
-from flask import Flask, make_response
+from flask import Flask, has_request_context, make_response
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import Rule
 
@@ -25,12 +25,18 @@ from .protocol.identity import Identity
 from .provider import ApiSession, CertificateFiles, Http, OnCall, Provider, ProviderCall
 from .runtime import EXTENSION, Hooks, Runtime, check_app, sealing_secrets
 from .stores import MemoryStore, Store, open_store
-from .web import tokens, views
+from .web import administration, tokens, views
+from .web.administration import SessionInfo
 from .web.error_page import add_headers, show_error
 from .web.errors import AccessDenied, LoginRequired
 from .web.last_use import set_last_use_cookie
 from .web.own_urls import login_url
-from .web.session import check_session_interface, current_user, set_private_cache_control
+from .web.session import (
+    check_session_interface,
+    current_user,
+    known_session,
+    set_private_cache_control,
+)
 from .web.start_warnings import log_first_request_warnings, log_start_warnings, parjar_keys
 from .web.tokens import Tokens, set_token_cookies
 from .web.unguarded import unguarded_routes
@@ -192,6 +198,44 @@ class ParJar:
         """
         return tokens.open_api(base_url)
 
+    def sessions(
+        self, subject: str, *, provider: str | None = None, issuer: str | None = None
+    ) -> list[SessionInfo]:
+        """The active sessions of one account, oldest first, for a page of an administrator.
+
+        There are 100 at most: a login that would be one more ends the oldest.
+
+        :param subject: the ``sub``: ``current_user.subject`` of that person.
+        :param provider: a name in PARJAR_PROVIDERS. Needed where there are several, because the
+            same subject is another person at each issuer.
+        :param issuer: the same by ``current_user.issuer``. Needed with PARJAR_TENANTS.
+        :raises LoginError: ``provider_unknown``.
+        :raises StoreUnavailable: PARJAR_STORE does not answer.
+        :raises TypeError: it is not said where the account is.
+        :raises RuntimeError: PARJAR_STORE keeps no list of sessions: it must be ``redis://…``.
+        """
+        return administration.sessions(subject, provider=provider, issuer=issuer)
+
+    def end_sessions(
+        self,
+        session: str | SessionInfo,
+        *,
+        provider: str | None = None,
+        issuer: str | None = None,
+    ) -> int:
+        """End one session, or all sessions of a subject, in whatever browser they are.
+
+        They end at once in this process, and within five seconds in others. Their tokens are
+        deleted, and revoked at the provider. The person can log in again.
+
+        :param session: one of `sessions`, or a subject.
+        :param provider: as for `sessions`; only with a subject.
+        :param issuer: as for `sessions`; only with a subject.
+        :returns: how many sessions were active.
+        :raises: what `sessions` raises.
+        """
+        return administration.end_sessions(session, provider=provider, issuer=issuer)
+
     def unguarded_routes(self) -> list[Rule]:
         """The routes of the app that no guard protects, for a test or a check at start.
 
@@ -309,6 +353,16 @@ def _call_sender(app: Flask) -> OnCall:
 
     def tell(describe: Callable[[], ProviderCall]) -> None:
         if signals.provider_called.receivers:
-            signals.send_observed(signals.provider_called, app, dataclasses.asdict(describe()))
+            call = describe()
+            about = _about(app.extensions[EXTENSION], call.provider)
+            signals.send_observed(signals.provider_called, app, about, dataclasses.asdict(call))
 
     return tell
+
+
+def _about(runtime: Runtime, provider: str) -> signals.About:
+    """Whom a call to a provider is about: who is logged in, if this request knows it by now."""
+    record = known_session() if has_request_context() else None
+    if record is None or record.provider != provider:
+        return signals.About(runtime.providers[provider].issuer)
+    return signals.About(record.issuer, record.subject, record.id)

@@ -25,7 +25,7 @@ from flask import Flask, Response
 from werkzeug.http import http_date
 from werkzeug.test import TestResponse
 
-from flask_parjar import LoginOptions, ProviderUnavailable, TokenRejected
+from flask_parjar import LoginOptions, ParJar, ProviderUnavailable, TokenRejected
 from flask_parjar.flows.login import CompletedLogin, begin_login, complete_login, verify_response
 from flask_parjar.protocol.response import ResponseParameters
 from flask_parjar.protocol.transaction import Transaction, new_seed
@@ -298,6 +298,27 @@ def test_a_logout_waits_once_for_a_provider_that_hangs(front: Front) -> None:
     page, seconds = timed(lambda: visitor.post("/logout", headers=FROM_HERE))
     assert page.status_code == 302
     assert visitor.get("/me").status_code == 302
+    assert front.arrived.count("revocation") == 1
+    assert seconds < TIMEOUT + SLACK
+
+
+def test_an_administrator_waits_once_for_a_provider_that_hangs(front: Front) -> None:
+    """All sessions end, and the tokens are left to expire."""
+
+    def end_sessions(app: Flask, parjar: ParJar) -> None:
+        app.add_url_rule("/end", view_func=lambda: str(parjar.end_sessions("ada")))
+
+    app = site_behind(
+        front, PARJAR_STORE="memory", PARJAR_SCOPES=TOKEN_SCOPES, prepare=end_sessions
+    )
+    visitors = [Visitor(app, front.provider) for _ in range(3)]
+    for each in visitors:
+        each.log_in()
+    wait_less(app)
+    front.spoil("revocation", hang_after_the_headers)
+    page, seconds = timed(lambda: visitors[0].get("/end"))
+    assert page.text == "3"
+    assert [each.get("/me").status_code for each in visitors] == [302] * 3
     assert front.arrived.count("revocation") == 1
     assert seconds < TIMEOUT + SLACK
 

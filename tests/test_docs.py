@@ -10,6 +10,7 @@ import ast
 import fnmatch
 import importlib
 import json
+import logging
 import os
 import re
 import shlex
@@ -31,7 +32,7 @@ from joserfc.jwk import ECKey, RSAKey
 import flask_parjar
 import flask_parjar.signals
 import flask_parjar.testing
-from flask_parjar import ConfigError, ParJar
+from flask_parjar import ConfigError, ParJar, claims_required
 from flask_parjar.cli import parjar_cli
 from flask_parjar.config import KEYS, Settings, read_settings
 from flask_parjar.error_codes import CODES
@@ -345,9 +346,15 @@ def test_signals_carry_what_the_page_says() -> None:
     visitor = Visitor(app, provider)
     visitor.log_in()
     visitor.get("/token")
+    with provider.fault("refresh_invalid_grant"):
+        visitor.get("/token")
+    visitor.get("/acme")
     visitor.get("/callback?state=forged&code=x")
+    visitor.post("/backchannel-logout")
     visitor.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
-    assert sent == told
+    in_each = set(re.findall(r"^:(\w+):", PAGES["signals"], re.MULTILINE))
+    assert in_each == {"event", "issuer", "subject", "session"}
+    assert sent == {name: own | in_each for name, own in told.items()}
 
 
 def test_commands_and_their_options() -> None:
@@ -561,6 +568,7 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 # Examples.
 
 EXAMPLES = (
+    "administration",
     "configuration",
     "protecting",
     "providers",
@@ -686,6 +694,64 @@ def test_the_example_of_tokens_does_what_the_page_says(in_keys: Path) -> None:
     assert visitor.get("/transfer").location.startswith("/login?next=/transfer&step_up=")
     visitor.log_in(visitor.get("/transfer").location)
     assert visitor.get("/transfer").json == {"proved by": ["pwd", "otp", "mfa"]}
+
+
+def test_the_example_of_administration_does_what_the_page_says(in_keys: Path) -> None:
+    provider = DevProvider()
+    app, parjar = app_of_a_page(provider), ParJar()
+    namespace: dict[str, Any] = {"app": app, "parjar": parjar, "__name__": "site_of_a_page"}
+    for block in blocks("administration", "python"):
+        run(block.text, namespace, page="administration")
+    app.config["PARJAR_STORE"] = "memory"
+    parjar.init_app(app)
+    provider.connect(app)
+    provider.people["ada"].claims["groups"] = ["admins"]  # type: ignore[index]
+    admin, *others = (Visitor(app, provider) for _ in range(4))
+    admin.log_in()
+    for each in others:
+        each.log_in(person="grace")
+    page = admin.get("/admin/sessions/grace").text
+    (first, *_), buttons = re.findall(r'action="([^"]+/end/\w+)"', page), page.count("<button>")
+    assert buttons == 4 and "(this one)" not in page
+    assert "(this one)" in admin.get("/admin/sessions/ada").text
+    assert others[0].post(first).status_code == 403
+    assert admin.post(first).location == "/admin/sessions/grace"
+    assert admin.post(first).status_code == 404
+    assert admin.get("/admin/sessions/grace").text.count("<button>") == 3
+    assert admin.post("/admin/sessions/grace/end").status_code == 302
+    assert [each.get("/admin/sessions/ada").status_code for each in others] == [302] * 3
+
+
+def test_the_audit_log_of_the_page_has_what_happens(
+    in_keys: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    provider = DevProvider()
+    app, parjar = app_of_a_page(provider), ParJar()
+    parjar.init_app(app)
+    provider.connect(app)
+    app.add_url_rule("/admin", view_func=claims_required(groups="admins")(lambda: "admin"))
+    namespace: dict[str, Any] = {"app": app, "parjar": parjar, "__name__": "audited"}
+    for block in blocks("signals", "python"):
+        run(block.text, namespace, page="signals")
+    visitor = Visitor(app, provider)
+    with caplog.at_level(logging.INFO, "my_site.audit"):
+        visitor.log_in()
+        visitor.get("/admin")
+        visitor.post("/logout", headers={"Sec-Fetch-Site": "same-origin"})
+        with provider.fault("token_error_invalid_grant"):
+            visitor.log_in()
+    lines = [json.loads(text) for name, _, text in caplog.record_tuples if name == "my_site.audit"]
+    ada = {"issuer": provider.issuer, "sub": "ada", "session": lines[0]["session"]}
+    assert lines == [
+        {"event": "logged_in", **ada, "code": None},
+        {"event": "access_refused", **ada, "code": "insufficient_claims"},
+        {"event": "logged_out", **ada, "code": None},
+        {
+            "event": "login_failed",
+            **{"issuer": provider.issuer, "sub": None, "session": None},
+            "code": "code_refused",
+        },
+    ]
 
 
 @pytest.mark.parametrize("page", ["README", "quickstart"])

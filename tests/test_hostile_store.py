@@ -221,7 +221,7 @@ def test_a_logout_token_whose_name_is_overwritten_with_rubbish_counts_no_second_
     form, stranger = {"logout_token": token}, Visitor(site, provider)
     heard: list[str] = []
 
-    def hear(sender: Any, identity: Identity) -> None:
+    def hear(sender: Any, identity: Identity, **_: Any) -> None:
         heard.append(identity.subject)
 
     with logged_out.connected_to(hear):

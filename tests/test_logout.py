@@ -263,7 +263,7 @@ def test_pinned_and_configured_places(provider: DevProvider) -> None:
 def test_the_signal_says_who_left(site: Flask, visitor: Visitor) -> None:
     left: list[Identity] = []
 
-    def hear(sender: Any, identity: Identity) -> None:
+    def hear(sender: Any, identity: Identity, **_: Any) -> None:
         assert sender is site
         left.append(identity)
 

@@ -160,7 +160,7 @@ def test_the_signal_says_who_and_which(
 ) -> None:
     heard: list[tuple[Any, Identity]] = []
 
-    def hear(sender: Any, identity: Identity) -> None:
+    def hear(sender: Any, identity: Identity, **_: Any) -> None:
         heard.append((sender, identity))
 
     sid = sid_of(visitor)
@@ -301,7 +301,7 @@ def logouts_heard() -> Iterator[list[str]]:
     """Whom the site says to be logged out."""
     heard: list[str] = []
 
-    def hear(sender: Any, identity: Identity) -> None:
+    def hear(sender: Any, identity: Identity, **_: Any) -> None:
         heard.append(identity.subject)
 
     with logged_out.connected_to(hear):
@@ -907,7 +907,7 @@ def test_a_frame_of_the_provider_logs_this_browser_out(
     sid = sid_of(visitor)
     heard: list[str] = []
 
-    def hear(sender: Any, identity: Identity) -> None:
+    def hear(sender: Any, identity: Identity, **_: Any) -> None:
         heard.append(identity.subject)
 
     with logged_out.connected_to(hear):

@@ -12,11 +12,14 @@ from flask import Flask
 from joserfc.jwk import ECKey
 
 from flask_parjar import (
+    access_refused,
     logged_in,
     logged_out,
     login_failed,
     login_started,
+    logout_token_refused,
     provider_called,
+    refresh_failed,
     tokens_refreshed,
 )
 from flask_parjar.testing import DevProvider
@@ -33,6 +36,9 @@ SIGNALS = {
     "login_failed": login_failed,
     "logged_out": logged_out,
     "tokens_refreshed": tokens_refreshed,
+    "refresh_failed": refresh_failed,
+    "access_refused": access_refused,
+    "logout_token_refused": logout_token_refused,
 }
 
 
@@ -255,7 +261,7 @@ def test_the_signals_of_what_comes_after(provider: DevProvider, heard: Any) -> N
     (call, _), (failure, what) = heard
     assert (call, failure, what["error"].error_code) == (
         "provider_called",
-        "login_failed",
+        "refresh_failed",
         "refresh_refused",
     )
-    assert (what["provider"], what["response"]) == ("default", {})
+    assert (what["identity"].subject, what["usable"]) == ("ada", False)

@@ -318,7 +318,7 @@ def test_a_failed_write_is_an_error(sessions: SessionRegistry, store: Watched, w
             case "end_by_logout_token":
                 end_by_token(sessions, ADA.issuer, subject="ada", sid=None, now=NOW)
             case "find":
-                list(sessions.find(Registration("default", ADA.issuer, "client")))
+                sessions.find(Registration("default", ADA.issuer, "client"), "ada")
 
 
 def test_a_session_that_could_not_be_entered_is_not_believed(store: Watched, clock: Clock) -> None:
@@ -334,9 +334,9 @@ def test_a_session_that_could_not_be_entered_is_not_believed(store: Watched, clo
 
 
 def found(sessions: SessionRegistry, issuer: str, subject: str | None = None) -> set[str]:
-    return {
-        each.handle for each in sessions.find(Registration("default", issuer, "client"), subject)
-    }
+    client = Registration("default", issuer, "client")
+    of_all = sessions.find_all(client) if subject is None else sessions.find(client, subject)
+    return {each.handle for each in of_all}
 
 
 def test_open_sessions_are_found(sessions: SessionRegistry, store: Watched, clock: Clock) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime, timezone
 
 import click
 
 from ..errors import ParJarError
-from ..flows.session_registry import Registration
 from ..runtime import current_runtime
+from ..web.administration import end_sessions_of, registrations
 from .site import with_app
 
 
@@ -34,21 +33,13 @@ def list_sessions(subject: str | None, name: str | None, issuer: str | None, end
     if end and subject is None:
         raise click.UsageError("say whose sessions to end: flask parjar sessions SUBJECT --end")
     try:
-        chosen = runtime.providers.values() if name is None else [runtime.provider(name)]
-        registrations = [
-            Registration(provider.name, each, provider.client.client_id)
-            for provider in chosen
-            for each in provider.client.accepted_issuer.issuers
-            if issuer in (None, each)
-        ]
-        found = [
-            session for each in registrations for session in runtime.sessions.find(each, subject)
-        ]
-        if end and subject is not None:
-            for session in found:
-                runtime.sessions.revoke(session)
-            for each in registrations:
-                runtime.sessions.end_by_operator(each, subject, now=int(time.time()))
+        clients = registrations(name, issuer)
+        if subject is None:
+            found = [each for client in clients for each in runtime.sessions.find_all(client)]
+        elif end:
+            found = end_sessions_of(subject, clients)
+        else:
+            found = [each for client in clients for each in runtime.sessions.find(client, subject)]
     except ParJarError as error:
         raise click.ClickException(f"{error.error_code}: {error.detail}. {error.advice}") from error
     for session in sorted(found, key=lambda each: each.logged_in_at):

@@ -31,7 +31,7 @@ from .refresh import revoke_tokens
 log: logging.Logger = logging.getLogger("flask_parjar")
 
 #: Errors of an ID token that is valid.
-_NOT_FOR_US = ("other_person", "tenant_refused")
+_NOT_FOR_US = ("other_person", "tenant_refused", "token_session_expiry")
 _LONGEST_WAIT = 2  # seconds of Retry-After that we wait for the one retry, with the browser waiting
 
 
@@ -153,7 +153,9 @@ def complete_login(
     response.verify_issuer(id_token.issuer, agreement=agreement)
     userinfo = None
     if agreement.fetch_userinfo:
-        userinfo = provider.userinfo(tokens, id_token, now=clock())
+        userinfo = provider.userinfo(
+            tokens, issuer=id_token.issuer, subject=id_token.subject, now=clock()
+        )
     if tokens.missing_types:
         log.warning(
             "authorization_details asked for and not granted at %s: %s",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from ..errors import (
@@ -20,7 +21,8 @@ from ..errors import (
     TokenRejected,
     TokensEnded,
 )
-from ..protocol.tokens import TokenSet
+from ..protocol.id_token import IDTokenClaims
+from ..protocol.tokens import Renewal, TokenSet
 from ..provider import Provider
 from .token_store import TokenStore
 
@@ -29,8 +31,24 @@ from .token_store import TokenStore
 _ENDINGS = ("invalid_grant", "HTTP 400 without a reason")
 #: Errors of an ID token with a valid signature: the renewed tokens are not those of this session.
 _OF_ANOTHER = ("token_issuer", "token_audience", "token_subject", "tenant_refused")
+#: The provider ended the session.
+_OVER = "token_session_expiry"
 
 log: logging.Logger = logging.getLogger("flask_parjar")
+
+
+class LiveTokens(NamedTuple):
+    """Tokens with an access token that can be used.
+
+    :param renewed_at: when this call renewed them, in seconds since 1970; None if it did not.
+    :param id_token: the ID token of that renewal; None if there was none, or none that is valid.
+    :param failure: why this call did not renew them although they were due.
+    """
+
+    tokens: TokenSet
+    renewed_at: int | None = None
+    id_token: IDTokenClaims | None = None
+    failure: ParJarError | None = None
 
 
 class _Need(NamedTuple):
@@ -51,13 +69,13 @@ class _Need(NamedTuple):
         """Whether the access token can be used."""
         return tokens.access_token != self.refused and tokens.lives(self.clock())
 
-    def met_by(self, tokens: TokenSet, *, otherwise: ParJarError) -> tuple[TokenSet, bool]:
+    def met_by(self, tokens: TokenSet, *, otherwise: ParJarError) -> LiveTokens:
         """The tokens as they are, after a renewal that failed.
 
         :raises ParJarError: `otherwise`, if they cannot be used.
         """
         if self.is_met_by(tokens):
-            return tokens, False
+            return LiveTokens(tokens, failure=otherwise)
         raise otherwise
 
 
@@ -70,7 +88,7 @@ def live_tokens(
     clock: Callable[[], int],
     fresh: bool = False,
     refused: str | None = None,
-) -> tuple[TokenSet, bool]:
+) -> LiveTokens:
     """The session's tokens with an access token that can be used, renewed first if it is due.
 
     :param issuer: the ``iss`` of the session.
@@ -79,8 +97,8 @@ def live_tokens(
     :param fresh: whether the access token that is stored now is of no use any more.
     :param refused: an access token that is of no use any more; the one that is stored now may be a
         newer one.
-    :returns: the tokens, and whether this call renewed them.
-    :raises TokensEnded: ``tokens_missing``, ``refresh_refused``: the person must log in again.
+    :raises TokensEnded: ``tokens_missing``, ``refresh_refused``, ``session_expired``: the person
+        must log in again.
     :raises TokenRejected: the renewed tokens are of another session, or the answer breaks a rule
         and the access token has ended.
     :raises ProviderRefused: ``client_refused``, and the access token has ended.
@@ -123,11 +141,13 @@ def remove_refresh_token(token_store: TokenStore) -> TokenSet | None:
         return tokens
 
 
-def revoke_tokens(provider: Provider, tokens: TokenSet, *, now: int) -> None:
+def revoke_tokens(provider: Provider, tokens: TokenSet, *, now: int) -> bool:
     """Revoke tokens at the provider, one by one.
 
     A failure does not stop the logout: it is logged, and the next token is tried. Only after a
     time-out the others are left to expire: a person waits for this, and there may be many.
+
+    :returns: False after a time-out: other tokens at this provider should be left to expire too.
 
     RFC 7009 section 2.1.
     """
@@ -143,7 +163,8 @@ def revoke_tokens(provider: Provider, tokens: TokenSet, *, now: int) -> None:
         except ParJarError as exc:
             log.warning("%s not revoked at %s: %s", kind, provider.issuer, exc.error_code)
             if exc.error_code == "provider_timeout":
-                break
+                return False
+    return True
 
 
 def _kept(token_store: TokenStore) -> TokenSet:
@@ -153,13 +174,13 @@ def _kept(token_store: TokenStore) -> TokenSet:
     return tokens
 
 
-def _without_a_renewal(tokens: TokenSet, need: _Need) -> tuple[TokenSet, bool] | None:
+def _without_a_renewal(tokens: TokenSet, need: _Need) -> LiveTokens | None:
     """The tokens, if they are not due, or cannot be renewed and live; None if they can be renewed.
 
     :raises TokensEnded: ``tokens_missing``: they are due, and there is no refresh token.
     """
     if not need.is_due(tokens):
-        return tokens, False
+        return LiveTokens(tokens)
     if tokens.refresh_token is not None:
         return None
     ended = TokensEnded("there is no refresh token", error_code="tokens_missing")
@@ -172,7 +193,7 @@ def _renew(
     tokens: TokenSet,
     account: tuple[str, str],
     need: _Need,
-) -> tuple[TokenSet, bool]:
+) -> LiveTokens:
     """Renew the tokens; the caller holds the lock.
 
     :param account: the ``iss`` and the ``sub`` of the session.
@@ -190,42 +211,65 @@ def _renew(
             return _without_an_answer(token_store, tokens, need, exc)
         log.warning("tokens not renewed: %s: %s", exc.error_code, exc.detail)
         return need.met_by(tokens, otherwise=exc)
+    id_token = _verified(provider, token_store, renewal, (tokens, issuer, subject), clock)
+    renewed = renewal.tokens
+    if id_token is not None:
+        renewed = replace(renewed, id_token=id_token.jws)
+    found = LiveTokens(renewed, clock(), id_token)
+    return _kept_renewal(provider, token_store, found, clock=clock)
+
+
+def _verified(
+    provider: Provider,
+    token_store: TokenStore,
+    renewal: Renewal,
+    session: tuple[TokenSet, str, str],
+    clock: Callable[[], int],
+) -> IDTokenClaims | None:
+    """Verify the ID token of a renewal; None if there is none that can be used.
+
+    :param session: its tokens as they were before, its ``iss`` and its ``sub``.
+    :raises ParJarError: the renewed tokens are of another session, or the session has ended.
+    """
+    original, issuer, subject = session
     try:
-        renewed = provider.verify_renewal(
-            renewal, original=tokens, issuer=issuer, subject=subject, now=clock()
+        return provider.verify_renewal(
+            renewal, original=original, issuer=issuer, subject=subject, now=clock()
         )
     except ParJarError as exc:  # also if the provider's documents can no longer be used
-        if exc.error_code in _OF_ANOTHER:
+        if exc.error_code in (*_OF_ANOTHER, _OVER):
             revoke_tokens(provider, renewal.tokens, now=clock())  # first: the store may be away
             token_store.empty()
+            if exc.error_code == _OVER:
+                raise TokensEnded(exc.detail, error_code="session_expired") from exc
             raise
         # The tokens came from the provider itself, over TLS, so they are used. The ID token that
-        # could not be verified is dropped: the identity stays as it was verified at the login.
+        # could not be verified is dropped: the identity stays as it was verified before.
         log.warning("the ID token of a renewal was left out: %s: %s", exc.error_code, exc.detail)
-        renewed = renewal.tokens
-    return _kept_renewal(provider, token_store, renewed, clock=clock)
+        return None
 
 
 def _kept_renewal(
-    provider: Provider, token_store: TokenStore, renewed: TokenSet, *, clock: Callable[[], int]
-) -> tuple[TokenSet, bool]:
+    provider: Provider, token_store: TokenStore, found: LiveTokens, *, clock: Callable[[], int]
+) -> LiveTokens:
     """Keep renewed tokens, or return what has taken their place meanwhile."""
+    renewed = found.tokens
     try:
         if token_store.renew(renewed):
-            return renewed, True
+            return found
     except StoreUnavailable as exc:
         log.error("renewed tokens could not be kept, a login will be needed: %s", exc.detail)
-        return renewed, True
+        return found
     # The stored tokens changed during the renewal. If they are gone, a logout removed them and
     # could not revoke the new ones; do it here.
     if token_store.load() is None:
         revoke_tokens(provider, renewed, now=clock())
-    return _kept(token_store), False
+    return LiveTokens(_kept(token_store))
 
 
 def _after_refusal(
     token_store: TokenStore, tokens: TokenSet, need: _Need, refused: ProviderRefused
-) -> tuple[TokenSet, bool]:
+) -> LiveTokens:
     """Decide after a refusal: use the access token, use newer tokens, or end the tokens.
 
     :raises TokensEnded: ``refresh_refused``.
@@ -239,7 +283,7 @@ def _after_refusal(
     # so the refused one was only old.
     latest = _kept(token_store)
     if latest.refresh_token != tokens.refresh_token:
-        return latest, False
+        return LiveTokens(latest)
     token_store.empty()
     log.warning("tokens ended: %s: %s", refused.error_code, refused.detail)
     raise TokensEnded(refused.detail, error_code="refresh_refused") from refused
@@ -247,9 +291,9 @@ def _after_refusal(
 
 def _without_an_answer(
     token_store: TokenStore, tokens: TokenSet, need: _Need, error: ParJarError
-) -> tuple[TokenSet, bool]:
+) -> LiveTokens:
     """Use the access token until it ends: the refresh token was used, and gave no new tokens."""
     log.warning("tokens not renewed, and the refresh token is used up: %s", error.detail)
     if not token_store.renew(tokens.without_refresh_token()):
-        return _kept(token_store), False  # others came in between
+        return LiveTokens(_kept(token_store))  # others came in between
     return need.met_by(tokens, otherwise=error)

@@ -9,11 +9,13 @@ The store also lists the sessions of each subject, so that one person's logins d
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
@@ -32,6 +34,7 @@ TRUSTED_FOR = 5  # seconds that one process relies on its last read of the store
 TRUSTED_IN_AN_OUTAGE = 60  # the same while the store does not answer
 _ENTRY = "session:"
 _REPLACED = "replaced"  # a member of an entry: whether a new login has replaced the session
+_RENEWED = "renewed"  # a member of an entry: `RenewedClaims`
 GRACE_PERIOD = 60  # seconds that a session still lasts after a new login has replaced it
 
 
@@ -68,16 +71,47 @@ class SessionEntry:
         """The client that the login was at."""
         return Registration(self.provider, self.issuer, self.client_id)
 
+    @property
+    def id(self) -> str:
+        """A name of the session that gives access to nothing: for lists, forms and logs."""
+        return session_id(
+            self.registration, self.subject, logged_in_at=self.logged_in_at, handle=self.handle
+        )
 
-class _Stored(NamedTuple):
+
+def session_id(
+    registration: Registration, subject: str, *, logged_in_at: int, handle: str | None
+) -> str:
+    """Make the name of a session: see `SessionEntry.id`.
+
+    :param handle: None for a session that is in no store.
+    """
+    text = json.dumps([*registration, subject, logged_in_at, handle])
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
+
+
+class RenewedClaims(NamedTuple):
+    """What a renewal of the tokens said of a person, in place of what the login said.
+
+    :param at: when, in seconds since 1970.
+    """
+
+    claims: Mapping[str, Any]
+    scopes: tuple[str, ...]
+    at: int
+
+
+class StoredSession(NamedTuple):
     """What the store says of a session.
 
     :param text: as it is in the store.
+    :param renewed: None if no renewal has said anything else than the login.
     """
 
     session: SessionEntry
     began: BeganAt
     text: str
+    renewed: RenewedClaims | None
 
 
 class _Seen(NamedTuple):
@@ -87,7 +121,7 @@ class _Seen(NamedTuple):
     """
 
     at: float
-    stored: _Stored
+    stored: StoredSession
 
 
 class SessionRegistry:
@@ -123,22 +157,25 @@ class SessionRegistry:
         self._endings = 0
         self._changing = threading.Lock()  # held while _endings and _seen_active are changed
 
-    def register(self, session: SessionEntry, *, issued_at: int, alg: str) -> None:
+    def register(
+        self, session: SessionEntry, *, issued_at: int, alg: str, ttl: int | None = None
+    ) -> None:
         """Add a session that is about to begin.
 
         Of more than `MAX_SESSIONS` of one subject, the oldest end, and their tokens are deleted.
 
         :param issued_at: the ``iat`` of its ID token.
         :param alg: the algorithm of its ID token.
+        :param ttl: seconds that it lasts at most; None for its whole lifetime.
         :raises StoreUnavailable: the store does not answer; the session must not begin.
         """
-        endings, person = self._endings, _person(session)
+        endings, person = self._endings, _person(session.registration, session.subject)
         list_key, algs_key = f"subject:{person}", _algs_key(session.registration)
         mark_keys = _mark_keys(session)
         listed, algs, *marks = self._store.get(list_key, algs_key, *mark_keys)
         known = self._marks.known(mark_keys, marks)
         entry = {**asdict(session), "issued_at": issued_at, "known": known}
-        text = self._records.put(_entry(session), entry, ttl=self._lifetime)
+        text = self._records.put(_entry(session), entry, ttl=ttl or self._lifetime)
         left_out = self._lists.add(
             list_key, session.handle, found=listed, entry_key=lambda each: _entry_key(person, each)
         )
@@ -146,7 +183,7 @@ class SessionRegistry:
         began = BeganAt(issued_at, session.logged_in_at, known)
         # The provider may have ended it already, while its ID token was on its way.
         if not self._marks.end(mark_keys, marks, began):
-            self._trust(_Stored(session, began, text), endings)
+            self._trust(StoredSession(session, began, text, None), endings)
         for handle in left_out:
             self._forget(handle, _entry_key(person, handle))
 
@@ -170,6 +207,27 @@ class SessionRegistry:
         (found,) = self._store.get(key)
         self._records.update(key, found, _as_replaced, ttl=GRACE_PERIOD)
         return key.removeprefix(_ENTRY)
+
+    def renew(self, session: SessionEntry, renewed: RenewedClaims, *, ttl: int) -> None:
+        """Let what a renewal said of the person count in all processes.
+
+        Nothing happens if the session has ended, is about to end because a new one has replaced it,
+        or has claims of a later renewal.
+
+        :param ttl: seconds that the session still lasts at most.
+        :raises StoreUnavailable: the store does not answer, or is busy.
+        """
+
+        def with_renewed(entry: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+            if not entry or _REPLACED in entry:
+                return None
+            before = _read_renewed(entry.get(_RENEWED))
+            is_late = before is not None and before.at > renewed.at
+            return None if is_late else {**entry, _RENEWED: list(renewed)}
+
+        key = _entry(session)
+        self._records.update(key, self._store.get(key)[0], with_renewed, ttl=ttl)
+        self._distrust(session.handle)
 
     def revoke_replaced(self, name: str) -> None:
         """End a replaced session and its tokens at once.
@@ -216,15 +274,20 @@ class SessionRegistry:
         self._mark(key_of_mark(registration, "operator", subject), mark)
 
     def is_active(self, session: SessionEntry) -> bool:
-        """Whether a session is active. Asks the store once in `TRUSTED_FOR` seconds.
+        """Whether a session is active: see `look_up`."""
+        return self.look_up(session) is not None
 
-        It deletes nothing: the caller must `revoke` a session that has ended.
+    def look_up(self, session: SessionEntry) -> StoredSession | None:
+        """What the store says of a session; None if it has ended.
+
+        Asks the store once in `TRUSTED_FOR` seconds. It deletes nothing: the caller must `revoke` a
+        session that has ended.
 
         :raises StoreUnavailable: the store has not answered for `TRUSTED_IN_AN_OUTAGE` seconds.
         """
         endings, now = self._endings, self._clock()
-        if now - self._seen_at(session) < TRUSTED_FOR:
-            return True
+        if seen := self._seen_within(TRUSTED_FOR, session, now):
+            return seen
         entry, mark_keys = _entry(session), _mark_keys(session)
         try:
             # The store failed a moment ago. Do not let each request wait for a time-out again.
@@ -233,31 +296,57 @@ class SessionRegistry:
             text, *marks = self._ask(entry, *mark_keys)
         except StoreUnavailable:
             # Looked up once more: the session may have ended while the store did not answer.
-            if now - self._seen_at(session) < TRUSTED_IN_AN_OUTAGE:
-                return True
+            if seen := self._seen_within(TRUSTED_IN_AN_OUTAGE, session, now):
+                return seen
             raise
         stored = self._open(session.handle, entry, text)
         if stored is None or self._marks.end(mark_keys, marks, stored.began):
             # Forget the last good answer: in an outage it would make this session active again.
             self._distrust(session.handle)
-            return False
+            return None
         self._trust(stored, endings)
-        return True
+        return stored
 
-    def find(
-        self, registration: Registration, subject: str | None = None
-    ) -> Iterator[SessionEntry]:
-        """The active sessions of a client, or of one subject there. Reads all keys of the store.
+    def find_all(self, registration: Registration) -> list[SessionEntry]:
+        """The active sessions of a client, oldest first. Reads all keys of the store.
 
         :raises StoreUnavailable: the store does not answer.
         """
-        of_subject = "" if subject is None else f"{store_key(subject)}:"
-        for key in self._store.keys(f"{_ENTRY}{store_key(*registration)}:{of_subject}"):
-            stored = self._read(key, self._store.get(key)[0])
-            if stored is None or stored.session.registration != registration:
-                continue
-            if self.is_active(stored.session):
-                yield stored.session
+        keys = self._store.keys(f"{_ENTRY}{store_key(*registration)}:")
+        return self._active(registration, ((key, self._store.get(key)[0]) for key in keys))
+
+    def find(self, registration: Registration, subject: str) -> list[SessionEntry]:
+        """The active sessions of one subject at a client, oldest first.
+
+        There are `MAX_SESSIONS` at most. The store is asked three times, however many there are.
+
+        :raises StoreUnavailable: the store does not answer.
+        """
+        person = _person(registration, subject)
+        list_key = f"subject:{person}"
+        handles = self._lists.handles(list_key, self._store.get(list_key)[0])
+        keys = [_entry_key(person, handle) for handle in handles]
+        texts = self._store.get(*keys) if keys else ()
+        return self._active(registration, zip(keys, texts, strict=True))
+
+    def _active(
+        self, registration: Registration, entries: Iterable[tuple[str, str | None]]
+    ) -> list[SessionEntry]:
+        """The sessions of a client that no mark ends, oldest first.
+
+        :param entries: keys, with what the store has under each.
+        """
+        read = (self._read(key, text) for key, text in entries)
+        found = [each for each in read if each and each.session.registration == registration]
+        mark_keys = [_mark_keys(each.session) for each in found]
+        wanted = [*dict.fromkeys(key for keys in mark_keys for key in keys)]
+        marks = dict(zip(wanted, self._store.get(*wanted) if wanted else (), strict=True))
+        active = [
+            each.session
+            for each, keys in zip(found, mark_keys, strict=True)
+            if not self._marks.end(keys, [marks[key] for key in keys], each.began)
+        ]
+        return sorted(active, key=lambda each: each.logged_in_at)
 
     def _mark(self, key: str, mark: LogoutMark) -> None:
         self._marks.put(key, mark, found=self._store.get(key)[0])
@@ -281,31 +370,35 @@ class SessionRegistry:
             self._failed_at = self._clock()
             raise
 
-    def _open(self, handle: str, key: str, text: str | None) -> _Stored | None:
+    def _open(self, handle: str, key: str, text: str | None) -> StoredSession | None:
         """What the store says of a session. The same text is decrypted only once, to save time."""
         seen = self._seen_active.get(handle)
         return (
             seen.stored if seen is not None and seen.stored.text == text else self._read(key, text)
         )
 
-    def _read(self, key: str, text: str | None) -> _Stored | None:
+    def _read(self, key: str, text: str | None) -> StoredSession | None:
         if text is None:
             return None
         try:
             members = self._records.read(key, text)
             issued_at, known = members.pop("issued_at"), members.pop("known")
             members.pop(_REPLACED, None)
+            renewed = _read_renewed(members.pop(_RENEWED, None))
             session = SessionEntry(**members)
-            return _Stored(session, BeganAt(issued_at, session.logged_in_at, known), text)
+            began = BeganAt(issued_at, session.logged_in_at, known)
+            return StoredSession(session, began, text, renewed)
         except (ValueError, TypeError, KeyError) as exc:
             log.warning("an entry of a session cannot be read: %s", exc)
             return None
 
-    def _seen_at(self, session: SessionEntry) -> float:
+    def _seen_within(
+        self, seconds: float, session: SessionEntry, now: float
+    ) -> StoredSession | None:
         seen = self._seen_active.get(session.handle)
-        return float("-inf") if seen is None else seen.at
+        return seen.stored if seen is not None and now - seen.at < seconds else None
 
-    def _trust(self, stored: _Stored, endings: int) -> None:
+    def _trust(self, stored: StoredSession, endings: int) -> None:
         """Rely on what was just read, for a while.
 
         :param endings: `_endings` as it was before the store was read. If a session has ended since
@@ -337,9 +430,17 @@ def _as_replaced(entry: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
     return None if not entry or _REPLACED in entry else {**entry, _REPLACED: True}
 
 
-def _person(session: SessionEntry) -> str:
+def _read_renewed(value: Any) -> RenewedClaims | None:
+    """:raises ValueError, TypeError: another version wrote it."""
+    if value is None:
+        return None
+    claims, scopes, at = value
+    return RenewedClaims({**claims}, tuple(scopes), int(at))
+
+
+def _person(registration: Registration, subject: str) -> str:
     # In two parts, so that the sessions of one client are found without reading those of another.
-    return f"{store_key(*session.registration)}:{store_key(session.subject)}"
+    return f"{store_key(*registration)}:{store_key(subject)}"
 
 
 def _entry_key(person: str, handle: str) -> str:
@@ -347,7 +448,7 @@ def _entry_key(person: str, handle: str) -> str:
 
 
 def _entry(session: SessionEntry) -> str:
-    return _entry_key(_person(session), session.handle)
+    return _entry_key(_person(session.registration, session.subject), session.handle)
 
 
 def _algs_key(registration: Registration) -> str:

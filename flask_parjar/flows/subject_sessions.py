@@ -23,6 +23,17 @@ class SubjectSessions:
         self._records = records
         self._lifetime = lifetime
 
+    def handles(self, key: str, text: str | None) -> Sequence[str]:
+        """The handles in a list, oldest first; some of these sessions may have ended.
+
+        :param text: what the store has under the key. A list that cannot be read is empty: the
+            sessions in it go on, and the next login begins another list.
+        """
+        try:
+            return [] if text is None else list(self._records.read(key, text).get("handles", ()))
+        except ValueError:
+            return []
+
     def add(
         self, key: str, handle: str, *, found: str | None, entry_key: Callable[[str], str]
     ) -> Sequence[str]:

@@ -16,6 +16,7 @@ from .opener import ID_TOKEN, TokenOpener, number_claim
 from .transaction import Transaction
 
 MAX_SUBJECT = 255
+_MILLISECONDS = 10**12  # no time in seconds that a provider can mean; in milliseconds it is 2001
 MAX_AGE_AT_ISSUE = 600  # seconds; an older ID token was not issued for this login
 
 
@@ -79,6 +80,7 @@ def verify_id_token(
     _verify_access_token_hash(claims, access_token, str(token.header["alg"]))
     _verify_freshness(claims, transaction, now=now, skew=skew)
     _verify_strength(claims, transaction)
+    _verify_session_expiry(claims, now)
     checked = ["encryption"] if is_encrypted(id_token) else []
     checked += ["signature", "iss", "aud", "exp", "iat", "nonce", "sub"]
     checked += [name for name in ("at_hash",) if claims.get(name) is not None]
@@ -86,6 +88,7 @@ def verify_id_token(
         checked.append("auth_time")
     if transaction.acr_values or "acr" in transaction.present:
         checked.append("acr")
+    checked += [name for name in ("session_expiry",) if claims.get(name) is not None]
     return IDTokenClaims(header=token.header, claims=claims, checked=tuple(checked), jws=token.jws)
 
 
@@ -98,7 +101,7 @@ def verify_renewed_id_token(
     expected_subject: str,
     access_token: str,
     now: int,
-) -> str:
+) -> IDTokenClaims:
     """Verify an ID token that came with a refresh: same issuer, client and person.
 
     Another ``auth_time`` is accepted: at some providers it changes when the same person signs in
@@ -109,7 +112,6 @@ def verify_renewed_id_token(
     :param expected_issuer: the ``iss`` of the session: perhaps that of the person's tenant.
     :param expected_subject: the ``sub`` of the session.
     :param now: seconds since 1970.
-    :returns: the token as it came.
     :raises TokenRejected: with the code of the first check that fails.
 
     OpenID Connect Core 12.2.
@@ -126,7 +128,12 @@ def verify_renewed_id_token(
     if nonce is not None and nonce != before.get("nonce", nonce):
         raise TokenRejected("token_claim", "nonce is another one than at the login")
     _verify_access_token_hash(claims, access_token, str(token.header["alg"]))
-    return token.jws
+    _verify_session_expiry(claims, now)
+    checked = ["encryption"] if is_encrypted(id_token) else []
+    checked += ["signature", "iss", "aud", "exp", "iat", "sub"]
+    optional = ("nonce", "at_hash", "session_expiry")
+    checked += [name for name in optional if claims.get(name) is not None]
+    return IDTokenClaims(header=token.header, claims=claims, checked=tuple(checked), jws=token.jws)
 
 
 def is_fresh(auth_time: object, *, max_age: int, now: int, skew: int) -> bool:
@@ -218,3 +225,17 @@ def _auth_time(claims: Mapping[str, Any]) -> float:
     if not is_number(claims.get("auth_time")):
         raise TokenRejected("token_auth_time", "auth_time is missing or not a number")
     return float(claims["auth_time"])
+
+
+def _verify_session_expiry(claims: Mapping[str, Any], now: int) -> None:
+    """Check that the session may begin, or go on, where the provider says when it must end.
+
+    There is no tolerance for clocks: the session would end with the next request.
+
+    OpenID Connect Enterprise Extensions 1.0 section 2.1.
+    """
+    expiry = number_claim(claims, "session_expiry", default=now + 1)
+    if expiry >= _MILLISECONDS:
+        raise TokenRejected("token_claim", f"session_expiry={expiry:.0f} is not in seconds")
+    if int(expiry) <= now:
+        raise TokenRejected("token_session_expiry", f"{now - expiry:.0f} s before our clock")

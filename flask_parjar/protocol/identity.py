@@ -15,7 +15,16 @@ _PROOF_ONLY = frozenset("iss aud azp exp iat nbf nonce at_hash c_hash s_hash jti
 
 #: Claims that are read only from the ID token, never from userinfo: how strong and how recent a
 #: login is must be proved by the token that was made for it.
-ID_TOKEN_ALONE = _PROOF_ONLY | {"acr", "amr", "auth_time", "sid"}
+ID_TOKEN_ALONE = _PROOF_ONLY | {"acr", "amr", "auth_time", "sid", "session_expiry"}
+
+
+def personal_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The claims that say something of the person and not of the login or of the token."""
+    return {
+        name: value
+        for name, value in claims.items()
+        if name not in ID_TOKEN_ALONE and name != "sub"
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,10 +35,11 @@ class Identity:
 
     :param subject: the ``sub``: unique at this issuer only.
     :param provider: the name in PARJAR_PROVIDERS, or ``default``.
-    :param claims: what the provider says about the person, verified at login.
+    :param claims: what the provider says about the person, verified at the login, or when the
+        tokens were last renewed.
     :param claims_left_out: the names of claims that are not in `claims`, because they did not fit
         into the session cookie; of the five largest at most.
-    :param scopes: the scopes that the login was granted.
+    :param scopes: the scopes that were granted then.
     :param user: the app's own user, where ``@parjar.user_loader`` gives one.
     """
 
@@ -56,8 +66,7 @@ class Identity:
         How and when the person signed in (``acr``, ``amr``, ``auth_time``, ``sid``) is read only
         from the ID token. If any other claim is in both, the ID token's value counts.
         """
-        said = {} if userinfo is None else userinfo.claims
-        claims = {name: value for name, value in said.items() if name not in ID_TOKEN_ALONE}
+        claims = personal_claims({} if userinfo is None else userinfo.claims)
         claims.update(
             (name, value) for name, value in id_token.claims.items() if name not in _PROOF_ONLY
         )

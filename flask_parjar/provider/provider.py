@@ -270,10 +270,11 @@ class Provider:
             now=now,
         )
 
-    def userinfo(self, tokens: TokenSet, id_token: IDTokenClaims, *, now: int) -> UserInfo:
-        """Fetch the claims of the userinfo endpoint.
+    def userinfo(self, tokens: TokenSet, *, issuer: str, subject: str, now: int) -> UserInfo:
+        """Fetch the claims of the userinfo endpoint. They must be about the person of the login.
 
-        :param id_token: that of the login: they must be about the same person.
+        :param issuer: the ``iss`` of the ID token.
+        :param subject: the ``sub`` of the ID token.
         :raises ProviderRefused: ``userinfo_refused``.
         :raises TokenRejected: ``userinfo_subject``, or the code of a check of a signed answer.
 
@@ -292,8 +293,8 @@ class Provider:
             lambda opener: verify_userinfo(
                 answer,
                 opener=opener,
-                expected_issuer=id_token.issuer,
-                expected_subject=id_token.subject,
+                expected_issuer=issuer,
+                expected_subject=subject,
                 now=now,
             ),
             now=now,
@@ -360,34 +361,31 @@ class Provider:
 
     def verify_renewal(
         self, renewal: Renewal, *, original: TokenSet, issuer: str, subject: str, now: int
-    ) -> TokenSet:
-        """Verify the ID token of a renewal, if there is one.
+    ) -> IDTokenClaims | None:
+        """Verify the ID token of a renewal; None if there is none.
 
         :param original: the tokens as they were before.
         :param issuer: the ``iss`` of the session.
         :param subject: the ``sub`` of the session.
-        :returns: the renewed tokens, with that ID token.
         :raises TokenRejected: the ID token breaks a rule.
 
         OpenID Connect Core 12.2.
         """
-        renewed = renewal.tokens
         if renewal.id_token is None:
-            return renewed
+            return None
         id_token = parse_id_token(renewal.id_token)
-        jws = self._published.open_with(
+        return self._published.open_with(
             lambda opener: verify_renewed_id_token(
                 id_token,
                 opener=opener,
                 original=original.id_token,
                 expected_issuer=issuer,
                 expected_subject=subject,
-                access_token=renewed.access_token,
+                access_token=renewal.tokens.access_token,
                 now=now,
             ),
             now=now,
         )
-        return replace(renewed, id_token=jws)
 
     def revoke(
         self,

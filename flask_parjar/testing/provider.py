@@ -177,6 +177,19 @@ class DevProvider:
         self._state.access_token_seconds = seconds
 
     @property
+    def session_seconds(self) -> int | None:
+        """How long, in seconds, the session of an app may last from an ID token on.
+
+        The ``session_expiry`` of the ID tokens that are issued from now on says it; with None they
+        have none, as at first (OpenID Connect Enterprise Extensions 1.0 section 2.1).
+        """
+        return self._state.session_seconds
+
+    @session_seconds.setter
+    def session_seconds(self, seconds: int | None) -> None:
+        self._state.session_seconds = seconds
+
+    @property
     def dpop_nonces(self) -> bool:
         """Whether DPoP proofs must have a nonce of ours (RFC 9449 section 8)."""
         return self._state.demands.dpop_nonces

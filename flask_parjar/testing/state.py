@@ -315,6 +315,8 @@ class ProviderState:
         self.advice_for_redirect_uri: str = ""
         #: The lifetime, in seconds, of the access tokens that are issued from now on.
         self.access_token_seconds: int = 600
+        #: How long the sessions of apps may last from an ID token on; None if it says nothing.
+        self.session_seconds: int | None = None
         self.dpop_nonces: DPoPNonces = DPoPNonces()
         self.keys: ProviderKeys = ProviderKeys(issuer)
         self.clients: dict[str, Client] = {}

@@ -275,6 +275,8 @@ def _id_token(
     request, now = grant.request, int(provider.now())
     alg = id_token_alg(request.client, provider=provider)
     claims = _id_token_claims(grant, now=now, provider=provider)
+    if provider.session_seconds is not None:
+        claims["session_expiry"] = now + provider.session_seconds
     claims["at_hash"] = _left_half_hash(access_token, alg=alg)
     # OpenID Connect Core section 12.2: a refreshed ID token should have no nonce.
     if request.nonce is not None and not refreshed:

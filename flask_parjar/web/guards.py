@@ -22,7 +22,7 @@ from ..protocol.identity import Identity
 from ..runtime import current_runtime
 from .errors import AccessDenied, LoginRequired
 from .own_urls import OWN_ENDPOINTS
-from .session import get_identity, logged_in_at
+from .session import get_identity, logged_in_at, report_refusal
 from .step_up import StepUp, demand_step_up
 from .tokens import granted_details
 from .unguarded import mark_guard
@@ -59,10 +59,7 @@ def _guarded_by(
                 return cast(R, None)
             # A guard in app.before_request must not protect the login itself.
             if request.endpoint not in OWN_ENDPOINTS:
-                identity = get_identity()
-                _require_login(identity, provider)
-                if check is not None:
-                    check(identity)
+                _require(check, provider)
             if is_async:
                 return cast(R, current_app.ensure_sync(view)(*args, **kwargs))
             return view(*args, **kwargs)
@@ -71,6 +68,18 @@ def _guarded_by(
         return guarded
 
     return decorate
+
+
+def _require(check: Callable[[Identity], None] | None, provider: str | None) -> None:
+    """Require what a guard wants of the person who is logged in."""
+    identity = get_identity()
+    try:
+        _require_login(identity, provider)
+        if check is not None:
+            check(identity)
+    except AccessDenied as denied:
+        report_refusal(denied)
+        raise
 
 
 def _is_answered_by_flask() -> bool:

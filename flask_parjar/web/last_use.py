@@ -9,8 +9,6 @@ a slow answer to a request of the session before cannot end the new one with its
 
 from __future__ import annotations
 
-import hashlib
-import json
 from typing import NamedTuple
 
 from flask import Response, request
@@ -75,7 +73,7 @@ def set_last_use_cookie(response: Response) -> Response:
 
 def _last_use(runtime: Runtime, record: SessionRecord) -> _LastUse:
     """What the cookie says of this session; it is read once in a request."""
-    session, place = _name_of(record), _place(runtime)
+    session, place = record.id, _place(runtime)
     known: _LastUse | None = request.environ.get(place)
     if known is None or known.session != session:
         at = _read_cookie(session)
@@ -93,13 +91,6 @@ def _read_cookie(session: str) -> int | None:
     except ValueError:
         return None
     return signed_at if named == session else None
-
-
-def _name_of(record: SessionRecord) -> str:
-    """A short name of one login, so that the cookie of another session does not fit."""
-    login = [record.provider, record.issuer, record.client_id, record.subject]
-    text = json.dumps([*login, record.logged_in_at, record.handle])
-    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:24]
 
 
 def _place(runtime: Runtime) -> str:

@@ -17,7 +17,7 @@ from ..protocol.identity import Identity
 from ..protocol.logout import LogoutToken
 from ..protocol.urls import parse_return_path
 from ..runtime import current_runtime, require_shared_store
-from ..signals import log_failure, send_logged_out
+from ..signals import log_failure, send_logged_out, send_logout_token_refused
 from . import session as browser_session
 from .errors import AccessDenied
 from .own_urls import check_own_url, with_script_root, without_own_origin
@@ -46,7 +46,7 @@ def logout() -> ResponseReturnValue:
     if is_speculative():
         return decline_prefetch()
     if request.method == "POST" and is_cross_site():
-        raise AccessDenied("cross_site")
+        raise browser_session.report_refusal(AccessDenied("cross_site"))
     runtime = current_runtime()
     after_logout = runtime.settings.after_logout
     home = with_script_root(after_logout or "/")
@@ -56,10 +56,11 @@ def logout() -> ResponseReturnValue:
     if is_from_elsewhere or is_part_of_a_page:
         return render_template("parjar/logout.html", next=next_path or home)
     tokens = take_tokens()
-    identity = browser_session.log_out()
-    if not identity:
+    ended = browser_session.log_out()
+    if ended is None:
         return _leave(next_path, home)
-    send_logged_out(identity)
+    identity = ended.identity
+    send_logged_out(identity, session=ended.id)
     provider, now = runtime.provider(identity.provider), int(time.time())
     if tokens is not None:
         revoke_tokens(provider, tokens, now=now)
@@ -105,6 +106,7 @@ def backchannel_logout(provider: str | None = None) -> ResponseReturnValue:
         )
     except ParJarError as error:
         log_failure("logout token refused", error)
+        send_logout_token_refused(provider, error)
         away = isinstance(error, ProviderUnavailable | StoreUnavailable)
         body = {
             "error": error.error_code if away else "invalid_request",
@@ -115,7 +117,7 @@ def backchannel_logout(provider: str | None = None) -> ResponseReturnValue:
         log.debug("logout token from provider %r came again", chosen.client.name)
     else:
         log.info("logout token accepted from provider %r", chosen.client.name)
-        send_logged_out(_named_by(logout_token, chosen.client))
+        send_logged_out(_named_by(logout_token, chosen.client), session=None)
     return Response(status=200)
 
 
@@ -179,9 +181,10 @@ def frontchannel_logout(provider: str | None = None) -> ResponseReturnValue:
         and isinstance(record.claims.get("sid"), str)
         and given.get("sid") == record.claims["sid"]
     )
-    if is_meant:
+    if record is not None and is_meant:
         tokens = take_tokens()
-        send_logged_out(browser_session.log_out())
+        browser_session.log_out()
+        send_logged_out(record.identity, session=record.id)
         if tokens is not None:
             revoke_tokens(chosen, tokens, now=now)
     response = Response("<!doctype html><title>Logged out</title>")

@@ -13,11 +13,18 @@ from flask.sessions import SecureCookieSessionInterface, SessionInterface
 from werkzeug.local import LocalProxy
 
 from ..errors import LoginError, StoreUnavailable
-from ..flows.session_registry import GRACE_PERIOD, SessionEntry, SessionRegistry
+from ..flows.session_registry import (
+    GRACE_PERIOD,
+    RenewedClaims,
+    SessionEntry,
+    SessionRegistry,
+)
 from ..protocol.client import ClientConfig
 from ..protocol.id_token import IDTokenClaims, is_fresh
 from ..protocol.identity import ANONYMOUS, Identity
 from ..runtime import Runtime, current_runtime, require_shared_store
+from ..signals import send_access_refused
+from .errors import AccessDenied
 from .last_use import forget_use, is_idle, note_use
 from .session_record import ReplacedSession, SessionRecord
 from .shape import read_each
@@ -87,7 +94,12 @@ def log_in(identity: Identity, *, id_token: IDTokenClaims, now: int) -> NewSessi
     goes_on = former is not None and former.is_of(identity) and not _has_ended(runtime, former, now)
     entry = record.entry
     if runtime.sessions is not None and entry is not None:
-        runtime.sessions.register(entry, issued_at=id_token.issued_at, alg=id_token.alg)
+        runtime.sessions.register(
+            entry,
+            issued_at=id_token.issued_at,
+            alg=id_token.alg,
+            ttl=record.seconds_left(lifetime=runtime.settings.session_lifetime, now=now),
+        )
         replaced += _expire_replaced(runtime.sessions, former, now=now)
     if not goes_on:  # not before: if the store fails, the session of before goes on
         _start_over(runtime, now=now)
@@ -98,13 +110,13 @@ def log_in(identity: Identity, *, id_token: IDTokenClaims, now: int) -> NewSessi
     return new
 
 
-def log_out() -> Identity:
+def log_out() -> SessionRecord | None:
     """End this browser's session.
 
     The sessions that it replaced in the last minute end too. If the store does not answer, the
     session in the browser still ends.
 
-    :returns: who was logged in; falsy where no one was.
+    :returns: the session that ended; None where no one was logged in.
     """
     runtime = current_runtime()
     record = _peek_session(runtime)
@@ -117,7 +129,54 @@ def log_out() -> Identity:
         except StoreUnavailable as exc:
             log.warning("a session's entry was left to expire: %s", exc.detail)
     _clear(runtime, now=int(time.time()))
-    return ANONYMOUS if record is None else record.identity
+    return record
+
+
+def end_session() -> None:
+    """End this browser's session because the provider says that its time is over.
+
+    :raises StoreUnavailable: the store does not answer.
+    """
+    runtime = current_runtime()
+    record = _peek_session(runtime)
+    if record is not None:
+        _end(runtime, record, now=int(time.time()))
+
+
+def renew_session(identity: Identity, *, at: int) -> None:
+    """Let the claims and the scopes of a renewal count, in this request and in those that follow.
+
+    They are kept in the store of PARJAR_STORE if all processes share it, so that the session cookie
+    stays as it is, and no request with an older one brings back what was taken away.
+
+    :param identity: who is logged in, as the renewal says.
+    :param at: when the tokens were renewed, in seconds since 1970.
+    """
+    runtime, current = current_runtime(), _current_or_raise()
+    if current.record is None:
+        return  # the session has ended meanwhile
+    in_cookie = isinstance(current_app.session_interface, SecureCookieSessionInterface)
+    renewed = current.record.renewed_by(identity, in_cookie=in_cookie)
+    if renewed == current.record:
+        return
+    stored, entry = current.stored, renewed.entry
+    if runtime.sessions is None or entry is None:
+        flask_session[SESSION_KEY] = stored = renewed.to_cookie()
+    else:
+        _renew_in_store(runtime.sessions, renewed, entry, at=at)
+    user = current.identity.user
+    request.environ[_CACHED] = _Current(stored, renewed, renewed.identity.with_user(user))
+
+
+def _renew_in_store(
+    sessions: SessionRegistry, renewed: SessionRecord, entry: SessionEntry, *, at: int
+) -> None:
+    claims = RenewedClaims(renewed.claims, renewed.scopes, at)
+    lifetime = current_runtime().settings.session_lifetime
+    try:
+        sessions.renew(entry, claims, ttl=renewed.seconds_left(lifetime=lifetime, now=at))
+    except StoreUnavailable as exc:  # the next renewal brings them
+        log.warning("the claims of a renewal were not kept: %s: %s", exc.error_code, exc.detail)
 
 
 def peek_session() -> SessionRecord | None:
@@ -147,6 +206,23 @@ def current_entry() -> SessionEntry | None:
     """The registry's entry of this session; None where no one is logged in or no store is set."""
     record = _current_or_raise().record
     return None if record is None else record.entry
+
+
+def known_session() -> SessionRecord | None:
+    """The session, if this request has already found out that it is active. Asks no store."""
+    cached: _Current | None = request.environ.get(_CACHED)
+    return None if cached is None else cached.record
+
+
+def report_refusal(error: AccessDenied) -> AccessDenied:
+    """Signal that a person may not do something; the caller raises the error.
+
+    :returns: the error.
+    """
+    record = known_session()
+    identity, session = (ANONYMOUS, None) if record is None else (record.identity, record.id)
+    send_access_refused(identity, error, session=session, endpoint=request.endpoint)
+    return error
 
 
 def logged_in_at() -> int:
@@ -254,13 +330,12 @@ def _look_up(runtime: Runtime, stored: object) -> _Current:
     record = _read_record(runtime, stored)
     if record is not None:
         try:
-            is_over = _end_if_over(runtime, record)
+            record = _active_or_ended(runtime, record)
         except StoreUnavailable as exc:
             log.warning("who is logged in is not known: %s: %s", exc.error_code, exc.detail)
             environ[_CACHED] = current = _Current(stored, None, ANONYMOUS, exc)
             return current
-        if is_over:
-            stored = record = None
+        stored = None if record is None else stored
     if record is None:
         environ[_CACHED] = current = _Current(stored, None, ANONYMOUS)
         return current
@@ -339,23 +414,46 @@ def _expire_replaced(
     return [ReplacedSession(sessions.expire_soon(former_entry), now + GRACE_PERIOD)]
 
 
-def _end_if_over(runtime: Runtime, record: SessionRecord) -> bool:
-    """Empty a session that has ended.
+def _active_or_ended(runtime: Runtime, record: SessionRecord) -> SessionRecord | None:
+    """The record of a session as it is now. A session that has ended is emptied.
 
-    :returns: whether it was emptied.
+    :returns: None where it was emptied.
     :raises StoreUnavailable: the store has not answered for a while.
     """
-    now = int(time.time())
-    if is_idle(runtime, record, now=now) or _is_too_old(runtime, record, now):
+    now, lifetime = int(time.time()), runtime.settings.session_lifetime
+    if is_idle(runtime, record, now=now) or now - record.logged_in_at > lifetime:
         _start_over(runtime, now=now)
-        return True
+        return None
     note_use(runtime, record, now=now)
+    active = _active(runtime, record, now)
+    if active is None:
+        _end(runtime, record, now=now)
+    return active
+
+
+def _active(runtime: Runtime, record: SessionRecord, now: int) -> SessionRecord | None:
+    """The record with what the store has of a renewal; None if the session has ended.
+
+    :raises StoreUnavailable: the store has not answered for a while.
+    """
     sessions, entry = runtime.sessions, record.entry
-    if sessions is None or entry is None or sessions.is_active(entry):
-        return False
-    sessions.revoke(entry)  # its tokens go with it
+    if sessions is not None and entry is not None:
+        stored = sessions.look_up(entry)
+        if stored is None:
+            return None
+        record = record.as_renewed(stored.renewed)
+    expires_at = record.expires_at
+    return record if expires_at is None or now < expires_at else None
+
+
+def _end(runtime: Runtime, record: SessionRecord, *, now: int) -> None:
+    """Empty a session, and delete its entry and its tokens.
+
+    :raises StoreUnavailable: the store does not answer.
+    """
+    if runtime.sessions is not None and record.entry is not None:
+        runtime.sessions.revoke(record.entry)
     _start_over(runtime, now=now)
-    return True
 
 
 def _has_ended(runtime: Runtime, record: SessionRecord, now: int) -> bool:
@@ -363,14 +461,8 @@ def _has_ended(runtime: Runtime, record: SessionRecord, now: int) -> bool:
 
     :raises StoreUnavailable: the store has not answered for a while.
     """
-    if _is_too_old(runtime, record, now) or is_idle(runtime, record, now=now):
-        return True
-    sessions, entry = runtime.sessions, record.entry
-    return sessions is not None and entry is not None and not sessions.is_active(entry)
-
-
-def _is_too_old(runtime: Runtime, record: SessionRecord, now: int) -> bool:
-    return now - record.logged_in_at > runtime.settings.session_lifetime
+    too_old = now - record.logged_in_at > runtime.settings.session_lifetime
+    return too_old or is_idle(runtime, record, now=now) or _active(runtime, record, now) is None
 
 
 def _replaced_sessions(now: int) -> list[ReplacedSession]:

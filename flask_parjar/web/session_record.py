@@ -7,7 +7,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from ..flows.session_registry import SessionEntry
+from ..flows.session_registry import Registration, RenewedClaims, SessionEntry, session_id
 from ..protocol.encoding import is_number
 from ..protocol.identity import Identity
 from ..protocol.logout import MAX_IDENTIFIER
@@ -19,6 +19,7 @@ _MAX_CLAIMS_IN_COOKIE = 1200
 _LEFT_OUT = "_parjar_left_out"  # beside the claims in the cookie: the names of those left out
 _MAX_LEFT_OUT = 5  # names of the largest: others are only in the log
 _MAX_NAME = 40
+_MAX_CLAIMS_IN_STORE = 32_000  # those of a renewal; encrypted they must not exceed `MAX_SEALED`
 
 
 class SessionRecord(NamedTuple):
@@ -61,7 +62,7 @@ class SessionRecord(NamedTuple):
             provider=identity.provider,
             issuer=identity.issuer,
             subject=identity.subject,
-            claims=_claims_that_fit(claims) if in_cookie else claims,
+            claims=_claims_that_fit(claims, room=_MAX_CLAIMS_IN_COOKIE) if in_cookie else claims,
             scopes=tuple(sorted(identity.scopes)),
             logged_in_at=logged_in_at,
             client_id=client_id,
@@ -101,6 +102,32 @@ class SessionRecord(NamedTuple):
         ]
         return fields if self.handle is None else [*fields, self.handle, self.store]
 
+    def renewed_by(self, identity: Identity, *, in_cookie: bool) -> SessionRecord:
+        """The record after a renewal, with the claims and the scopes of `identity`."""
+        room = _MAX_CLAIMS_IN_COOKIE if in_cookie else _MAX_CLAIMS_IN_STORE
+        claims = _claims_that_fit(copy_json(dict(identity.claims)), room=room)
+        return self._replace(claims=claims, scopes=tuple(sorted(identity.scopes)))
+
+    def as_renewed(self, renewed: RenewedClaims | None) -> SessionRecord:
+        """The record with what the store has of a renewal."""
+        if renewed is None:
+            return self
+        return self._replace(claims=renewed.claims, scopes=renewed.scopes)
+
+    @property
+    def expires_at(self) -> int | None:
+        """When the provider wants it to end, in seconds since 1970; None if it does not say.
+
+        OpenID Connect Enterprise Extensions 1.0 section 2.1.
+        """
+        expiry = self.claims.get("session_expiry")
+        return int(expiry) if is_number(expiry) else None
+
+    def seconds_left(self, *, lifetime: int, now: int) -> int:
+        """For how long the store keeps its entry: one second at least."""
+        end = self.logged_in_at + lifetime
+        return max(1, (end if self.expires_at is None else min(end, self.expires_at)) - now)
+
     def __repr__(self) -> str:
         """Leave out the claims and the handle, which must not be in a log."""
         return f"SessionRecord(provider={self.provider!r}, subject={self.subject!r})"
@@ -121,6 +148,16 @@ class SessionRecord(NamedTuple):
             claims=claims,
             claims_left_out=frozenset(left_out if are_words(left_out) else ()),
             scopes=frozenset(self.scopes),
+        )
+
+    @property
+    def id(self) -> str:
+        """A name of this session that gives access to nothing: `SessionEntry.id`, in any store."""
+        return session_id(
+            Registration(self.provider, self.issuer, self.client_id),
+            self.subject,
+            logged_in_at=self.logged_in_at,
+            handle=self.handle,
         )
 
     @property
@@ -169,15 +206,18 @@ def _sid_of(claims: Mapping[str, Any]) -> str | None:
     return sid if isinstance(sid, str) and 0 < len(sid) <= MAX_IDENTIFIER else None
 
 
-def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out the largest claims until the cookie is small enough for browsers."""
+def _claims_that_fit(claims: Mapping[str, Any], *, room: int) -> dict[str, Any]:
+    """Leave out the largest claims until the others fit, for example into a cookie.
+
+    :param room: how many bytes they may have.
+    """
     kept = dict(claims)
-    if len(json.dumps(kept)) <= _MAX_CLAIMS_IN_COOKIE:
+    if len(json.dumps(kept)) <= room:
         return kept
-    # The sid stays: a logout token names the session by it.
-    always = () if _sid_of(claims) is None else ("sid",)
+    # The sid stays: a logout token names the session by it. So does the end of the session.
+    always = ("session_expiry",) if _sid_of(claims) is None else ("session_expiry", "sid")
     sizes = {name: len(json.dumps([name, kept[name]])) for name in kept if name not in always}
-    excess = sum(sizes.values()) - _MAX_CLAIMS_IN_COOKIE
+    excess = sum(sizes.values()) - room
     by_size = sorted(sizes, key=lambda each: sizes[each])
     left_out: list[str] = []
     while excess + len(json.dumps({_LEFT_OUT: left_out})) > 0:
@@ -187,9 +227,11 @@ def _claims_that_fit(claims: Mapping[str, Any]) -> dict[str, Any]:
         if len(left_out) < _MAX_LEFT_OUT and len(name) <= _MAX_NAME:
             left_out.append(name)
         log.warning(
-            "the claim %.80r (%d bytes) does not fit into the session cookie and was left out: "
-            "ask for fewer scopes, or keep sessions on the server with Flask-Session",
+            "the claim %.80r (%d bytes) does not fit into the %d bytes of the session and was left "
+            "out: ask for fewer scopes, or, where this is a session cookie, keep sessions on the "
+            "server with Flask-Session",
             name,
             sizes[name],
+            room,
         )
     return {**kept, _LEFT_OUT: left_out}

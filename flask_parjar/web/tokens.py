@@ -12,7 +12,8 @@ from typing import Any
 from flask import Response, request
 from flask import session as flask_session
 
-from ..errors import LoginError, StoreUnavailable, TokensEnded
+from ..errors import LoginError, ParJarError, StoreUnavailable, TokensEnded
+from ..flows.follow_renewal import follow_renewal
 from ..flows.refresh import live_tokens, remove_refresh_token, revoke_tokens
 from ..flows.session_registry import SessionEntry, tokens_key
 from ..flows.token_store import TokenStore
@@ -23,11 +24,19 @@ from ..protocol.tokens import TokenSet
 from ..protocol.urls import check_endpoint
 from ..provider import ApiSession, Provider
 from ..runtime import Runtime, current_runtime, sealing_secrets
-from ..signals import send_tokens_ended, send_tokens_refreshed
+from ..signals import send_refresh_failed, send_tokens_refreshed
 from ..stores import CookieStore
-from .errors import LoginRequired
+from .errors import AccessDenied, LoginRequired
 from .own_cookies import own_cookie_name, set_own_cookies
-from .session import current_entry, get_identity, logged_in_at, peek_session
+from .session import (
+    current_entry,
+    end_session,
+    get_identity,
+    logged_in_at,
+    peek_session,
+    renew_session,
+    report_refusal,
+)
 from .session_record import SessionRecord
 from .step_up import StepUp, demand_step_up
 
@@ -86,18 +95,21 @@ def _remove_refresh_token_of(replaced: SessionRecord) -> TokenSet | None:
 
 
 def take_tokens() -> TokenSet | None:
-    """Remove the tokens of this session from the store, at a logout.
+    """Remove the tokens of this browser's session: see `take_tokens_of`."""
+    record = peek_session()
+    return None if record is None or record.entry is None else take_tokens_of(record.entry)
 
-    If the store does not answer, the logout goes on, and the stored tokens expire.
+
+def take_tokens_of(session: SessionEntry) -> TokenSet | None:
+    """Remove the tokens of a session from the store, because it ends.
+
+    If the store does not answer, the session still ends, and the stored tokens expire.
 
     :returns: the tokens; None where there are none.
     """
-    record = peek_session()
-    if record is None or record.entry is None:
-        return None
     tokens = None
     try:
-        token_store = _token_store(record.entry)
+        token_store = _token_store(session)
         # A renewal may write between the read and the removal. Then its tokens must be revoked.
         while (found := token_store.load()) is not None:
             tokens = found
@@ -186,7 +198,7 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
     session, identity = _session_with_tokens(), get_identity()
     provider = current_runtime().provider(identity.provider)
     try:
-        tokens, renewed = live_tokens(
+        found = live_tokens(
             provider,
             _token_store(session),
             issuer=session.issuer,
@@ -195,12 +207,28 @@ def current_tokens(*, fresh: bool = False, refused: str | None = None) -> TokenS
             fresh=fresh,
             refused=refused,
         )
-    except TokensEnded as ended:
-        send_tokens_ended(identity, ended)
-        raise _unless_just_tried(ended, session) from ended
-    if renewed:
-        send_tokens_refreshed(identity)
-    return tokens
+    except ParJarError as error:
+        send_refresh_failed(identity, error, session=session.id, usable=False)
+        if isinstance(error, TokensEnded):
+            raise _after_the_tokens(error, session) from error
+        raise
+    if found.failure is not None:
+        send_refresh_failed(identity, found.failure, session=session.id, usable=True)
+    if found.renewed_at is not None:
+        renewed = follow_renewal(provider, identity, found, now=found.renewed_at)
+        renew_session(renewed, at=found.renewed_at)
+        send_tokens_refreshed(get_identity(), session=session.id)
+    return found.tokens
+
+
+def _after_the_tokens(ended: TokensEnded, session: SessionEntry) -> LoginRequired | LoginError:
+    """The error to answer with after the end of the tokens; the session may end with them."""
+    if ended.error_code != "session_expired":
+        return _unless_just_tried(ended, session)
+    end_session()
+    if time.time() - session.logged_in_at < _JUST_NOW:  # the next login would end in the same way
+        return LoginError("tokens_lost", ended.detail)
+    return LoginRequired(ended.detail, error_code=ended.error_code)
 
 
 def authorization_headers(method: str, url: str) -> dict[str, str]:
@@ -298,7 +326,8 @@ def _step_up(challenge: StepUpChallenge) -> None:
         essential=False,
         claims=claims if challenge.claims else "",
     )
-    raise demand_step_up(wanted, logged_in_at=logged_in_at(), now=int(time.time()))
+    error = demand_step_up(wanted, logged_in_at=logged_in_at(), now=int(time.time()))
+    raise report_refusal(error) if isinstance(error, AccessDenied) else error
 
 
 def set_token_cookies(response: Response) -> Response:

@@ -234,7 +234,7 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
     if must_be_posted_again:
         form = {**received.values, _POSTED_AGAIN: "1"}
         return render_template("parjar/form_post.html", parameters=form)
-    with reporting_failures(provider, response=received.values):
+    with reporting_failures(provider, response=received.values) as attempt:
         state, parameters, transaction = _find_login(chosen, received, now=now)
         if state is not None and transaction is not None:
             response = _verify_response(chosen, transaction, parameters, now=now)
@@ -242,6 +242,7 @@ def callback(provider: str | None = None) -> ResponseReturnValue:
                 return redirect(transaction.next)  # another request completes this login
             transactions.remove_transaction(transaction.seed)
             completed = _complete(chosen, transaction, response)
+            attempt.identity = completed.identity
             _start_session(chosen, completed, parameters, now=now)
             return redirect(transaction.next)
         _remove_outdated(state)
@@ -316,7 +317,7 @@ def _start_session(
     try:
         session = browser_session.log_in(completed.identity, id_token=completed.id_token, now=now)
         keep_tokens(session.record, completed.tokens, replaced=session.replaced)
-        send_logged_in(completed, session.identity, parameters.values)
+        send_logged_in(completed, session.identity, parameters.values, session=session.record.id)
         dropped = why_dropped(this_app(), flask_session)
         if dropped is not None:  # otherwise the browser would go from one login to the next
             raise LoginError("session_too_large", dropped)

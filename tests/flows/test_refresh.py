@@ -37,7 +37,10 @@ def token_store(login: LoggedIn, store: MemoryStore) -> TokenStore:
 
 
 def live(login: LoggedIn, token_store: TokenStore) -> tuple[TokenSet, bool]:
-    return live_tokens(login.provider, token_store, issuer=ISSUER, subject="ada", clock=login.clock)
+    found = live_tokens(
+        login.provider, token_store, issuer=ISSUER, subject="ada", clock=login.clock
+    )
+    return found.tokens, found.renewed_at is not None
 
 
 def fails(login: LoggedIn, token_store: TokenStore) -> ParJarError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -17,6 +17,7 @@ from flask_parjar.flows.session_registry import (
     TRUSTED_FOR,
     TRUSTED_IN_AN_OUTAGE,
     Registration,
+    RenewedClaims,
     SessionEntry,
     SessionRegistry,
     tokens_key,
@@ -599,7 +600,7 @@ def test_a_session_that_was_found_ended_is_revoked_with_its_tokens(
     end_by_token(process(), ISSUER, subject="ada", sid=None, now=LOGIN)
     sessions = process()
     assert not sessions.is_active(SESSION)
-    assert list(sessions.find(Registration("default", ISSUER, "client"))) == []
+    assert list(sessions.find_all(Registration("default", ISSUER, "client"))) == []
     assert kinds(store) == ["algs", "ended", "session", "subject", "tokens"]
     sessions.revoke(SESSION)
     assert kinds(store) == ["algs", "ended", "subject"]
@@ -696,7 +697,7 @@ def test_in_an_outage_nothing_is_opened_closed_or_ended_as_if_it_were(
         lambda: register(far, WITHOUT_SID),
         lambda: far.expire_soon(SESSION),
         lambda: end_by_token(far, ISSUER, subject="ada", sid=None, now=LOGIN),
-        lambda: list(far.find(Registration("default", ISSUER, "client"))),
+        lambda: list(far.find_all(Registration("default", ISSUER, "client"))),
     ):
         with pytest.raises(StoreUnavailable):
             fails()
@@ -705,6 +706,56 @@ def test_in_an_outage_nothing_is_opened_closed_or_ended_as_if_it_were(
         far.revoke(SESSION)
     with pytest.raises(StoreUnavailable):
         far.is_active(SESSION)  # but it is closed here
+
+
+# What a renewal says of the person.
+
+RENEWED = RenewedClaims({"org": "acme"}, ("openid",), LOGIN + 60)
+
+
+def test_what_a_renewal_says_is_kept_in_the_entry(process: Process, clock: Clock) -> None:
+    here, there = process(), process()
+    register(here, SESSION)
+    for each in (here, there):
+        found = each.look_up(SESSION)
+        assert found is not None and found.renewed is None
+    here.renew(SESSION, RENEWED, ttl=100)
+    found = here.look_up(SESSION)
+    assert found is not None and found.renewed == RENEWED
+    clock.now += TRUSTED_FOR
+    found = there.look_up(SESSION)
+    assert found is not None and found.renewed == RENEWED
+    clock.now += 100
+    assert not there.is_active(SESSION)
+
+
+def test_a_renewal_brings_no_session_back(process: Process, store: MemoryStore) -> None:
+    register(process(), SESSION)
+    process().revoke(SESSION)
+    process().renew(SESSION, RENEWED, ttl=3600)
+    assert list(store.keys("session:")) == []
+
+
+def test_a_renewal_does_not_let_a_replaced_session_last_longer(
+    process: Process, clock: Clock
+) -> None:
+    register(process(), SESSION)
+    process().expire_soon(SESSION)
+    process().renew(SESSION, RENEWED, ttl=3600)
+    clock.now += GRACE_PERIOD
+    assert not process().is_active(SESSION)
+
+
+@pytest.mark.parametrize("renewed", [5, [], [{}, []], [[1], ["openid"], 5], [{}, None, 5]])
+def test_an_entry_whose_renewal_cannot_be_read_is_of_no_session(
+    process: Process, store: MemoryStore, renewed: object
+) -> None:
+    register(process(), SESSION)
+    (key,) = store.keys("session:")
+    records = SealedRecords(store, secrets=lambda: SECRETS)
+    entry = records.read(key, str(store.get(key)[0]))
+    records.put(key, {**entry, "renewed": renewed}, ttl=60)
+    assert not process().is_active(SESSION)
 
 
 # For operators.
@@ -718,7 +769,7 @@ def test_sessions_are_found(process: Process) -> None:
     sessions = process()
     by_handle = {
         session.handle: session
-        for session in sessions.find(Registration("default", ISSUER, "client"))
+        for session in sessions.find_all(Registration("default", ISSUER, "client"))
     }
     assert by_handle == {each.handle: each for each in (SESSION, WITHOUT_SID, bob)}
     assert {
@@ -727,18 +778,21 @@ def test_sessions_are_found(process: Process) -> None:
         "handle-1",
         "handle-2",
     }
-    assert list(sessions.find(Registration("default", "https://other.example", "client"))) == [
+    assert list(sessions.find_all(Registration("default", "https://other.example", "client"))) == [
         elsewhere
     ]
     assert list(sessions.find(Registration("default", ISSUER, "client"), "anonymous")) == []
-    assert list(sessions.find(Registration("default", "https://anonymous.example", "client"))) == []
+    assert (
+        list(sessions.find_all(Registration("default", "https://anonymous.example", "client")))
+        == []
+    )
 
 
 def test_a_session_that_ended_is_not_found(process: Process) -> None:
     register(process(), SESSION)
     register(process(), WITHOUT_SID)
     end_by_token(process(), ISSUER, subject=None, sid="sid-1", now=LOGIN)
-    assert list(process().find(Registration("default", ISSUER, "client"))) == [WITHOUT_SID]
+    assert list(process().find_all(Registration("default", ISSUER, "client"))) == [WITHOUT_SID]
 
 
 @pytest.mark.parametrize("text", ["{}", "[]", '{"handle": "x"}', "x"])
@@ -751,7 +805,7 @@ def test_an_entry_that_cannot_be_read_is_passed_over(
     store.put(f"{of_ada}:y", seal(text, secrets=SECRETS, purpose=f"{of_ada}:y"), ttl=60)
     store.put(f"{of_ada}:z", text, ttl=60)
     with caplog.at_level(logging.WARNING):
-        assert list(process().find(Registration("default", ISSUER, "client"))) == [SESSION]
+        assert list(process().find_all(Registration("default", ISSUER, "client"))) == [SESSION]
     assert len(caplog.messages) == 2
 
 
@@ -760,7 +814,7 @@ def test_the_sessions_of_another_client_are_apart(process: Process) -> None:
     other = replace(SESSION, client_id="other")
     for each in (SESSION, other):
         register(process(), each)
-    assert list(process().find(Registration("default", ISSUER, "other"))) == [other]
+    assert list(process().find_all(Registration("default", ISSUER, "other"))) == [other]
     end_by_token(process(), ISSUER, subject="ada", sid=None, now=LOGIN)
     assert [process().is_active(each) for each in (SESSION, other)] == [False, True]
 
@@ -772,17 +826,55 @@ def test_an_entry_counts_under_its_own_name_alone(process: Process, store: Memor
     sealed = store.get(key)[0]
     assert sealed is not None
     store.put(f"{key}x", sealed, ttl=60)
-    assert list(process().find(Registration("default", ISSUER, "client"))) == [SESSION]
+    assert list(process().find_all(Registration("default", ISSUER, "client"))) == [SESSION]
 
 
 def test_an_entry_that_ends_while_it_is_looked_for(
-    process: Process, store: MemoryStore, clock: Clock
+    clock: Clock,
+) -> None:
+    """Between the list of keys and the read of each of them."""
+
+    class Slow(MemoryStore):
+        def keys(self, prefix: str) -> Iterator[str]:
+            found = list(super().keys(prefix))
+            sessions.revoke(SESSION)
+            return iter(found)
+
+    sessions = SessionRegistry(Slow(clock), lifetime=3600, secrets=lambda: SECRETS, clock=clock)
+    register(sessions, SESSION)
+    register(sessions, WITHOUT_SID)
+    assert sessions.find_all(Registration("default", ISSUER, "client")) == [WITHOUT_SID]
+
+
+def test_a_subject_s_sessions_are_found_with_three_requests(clock: Clock) -> None:
+    """However often the subject has logged in: the list has the newest sessions alone."""
+    asked: list[int] = []
+
+    class Counted(MemoryStore):
+        def get(self, *keys: str) -> Sequence[str | None]:
+            asked.append(len(keys))
+            return super().get(*keys)
+
+        def keys(self, prefix: str) -> Iterator[str]:
+            raise AssertionError("no list of all keys is needed")
+
+    sessions = SessionRegistry(Counted(clock), lifetime=3600, secrets=lambda: SECRETS, clock=clock)
+    for number in range(500):
+        login = replace(SESSION, handle=f"h{number}", sid=None, logged_in_at=LOGIN + number)
+        register(sessions, login)
+    asked.clear()
+    found = sessions.find(Registration("default", ISSUER, "client"), "ada")
+    assert [each.handle for each in found] == [f"h{each}" for each in range(400, 500)]
+    assert asked == [1, MAX_SESSIONS, 3]
+
+
+def test_a_list_of_sessions_that_cannot_be_read_is_empty(
+    process: Process, store: MemoryStore
 ) -> None:
     register(process(), SESSION)
-    found = process().find(Registration("default", ISSUER, "client"))
-    keys = store.keys("session:")
-    assert next(found) == SESSION
-    assert list(found) == []
-    process().revoke(SESSION)
-    assert len(list(keys)) == 1
-    assert list(process().find(Registration("default", ISSUER, "client"))) == []
+    (key,) = store.keys("subject:")
+    store.put(key, "x", ttl=60)
+    assert process().find(Registration("default", ISSUER, "client"), "ada") == []
+    assert process().is_active(SESSION)
+    register(process(), WITHOUT_SID)
+    assert process().find(Registration("default", ISSUER, "client"), "ada") == [WITHOUT_SID]

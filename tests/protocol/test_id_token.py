@@ -446,7 +446,7 @@ def verify_renewed(
     agreement: Agreement = AGREEMENT,
     original: str = ORIGINAL,
     **claims: Any,
-) -> str:
+) -> IDTokenClaims:
     given_claims = {name: value for name, value in (RENEWED | claims).items() if name != without}
     return verify_renewed_id_token(
         make_token(header, given_claims, alg=header["alg"]),
@@ -474,7 +474,48 @@ def verify_renewed(
     ],
 )
 def test_a_renewed_id_token(claims: dict[str, Any]) -> None:
-    assert len(verify_renewed(**claims).split(".")) == 3
+    renewed = verify_renewed(**claims)
+    assert len(renewed.jws.split(".")) == 3
+    assert {name: renewed.claims[name] for name in claims if name != "header"} == {
+        name: value for name, value in claims.items() if name != "header"
+    }
+
+
+@pytest.mark.parametrize(
+    "expiry, code",
+    [
+        (NOW + 1, None),
+        (NOW + 1.5, None),
+        (None, None),
+        (10**12 - 1, None),
+        (NOW, "token_session_expiry"),  # no tolerance: the session would end with the next request
+        (NOW + 0.5, "token_session_expiry"),
+        (0, "token_session_expiry"),
+        (-NOW, "token_session_expiry"),
+        (NOW * 1000, "token_claim"),
+        (10**12, "token_claim"),
+        (10**400, "token_claim"),
+        (True, "token_claim"),
+        (str(NOW + 60), "token_claim"),
+        ([NOW + 60], "token_claim"),
+        ({}, "token_claim"),
+    ],
+)
+def test_when_the_session_must_end(expiry: Any, code: str | None) -> None:
+    for check in (verify, verify_renewed):
+        if code is None:
+            assert ("session_expiry" in check(session_expiry=expiry).checked) is bool(expiry)
+            continue
+        with pytest.raises(TokenRejected) as caught:
+            check(session_expiry=expiry)
+        assert caught.value.error_code == code
+
+
+def test_what_is_checked_of_a_renewed_id_token() -> None:
+    always = ("signature", "iss", "aud", "exp", "iat", "sub")
+    assert verify_renewed().checked == always
+    both = verify_renewed(nonce=CLAIMS["nonce"], at_hash=AT_HASH)
+    assert both.checked == (*always, "nonce", "at_hash")
 
 
 def test_of_a_renewed_id_token_the_signed_text_is_given() -> None:
@@ -488,7 +529,7 @@ def test_of_a_renewed_id_token_the_signed_text_is_given() -> None:
         access_token=ACCESS_TOKEN,
         now=NOW,
     )
-    assert given == token
+    assert given.jws == token
 
 
 @pytest.mark.parametrize("auth_time", [NOW, 5, None, "soon"])

@@ -261,6 +261,8 @@ ACCEPTED: dict[str, tuple[Callable[[HandMadeClient], object], object]] = {
     "id_token_aud_array": (lambda c: claims(c)["aud"], ["hand made/client:1"]),
     "id_token_header_x5c": (lambda c: "x5c" in protected(c), True),
     "id_token_kid_missing_single_key": (lambda c: b"kid" in unsigned_header(c), False),
+    "id_token_session_expiry_fraction": (lambda c: claims(c).get("session_expiry", 0) % 1, 0.5),
+    "id_token_session_expiry_null": (lambda c: claims(c).get("session_expiry", ""), None),
     "id_token_sid_missing": (lambda c: "sid" in claims(c), False),
     "id_token_typ_missing": (lambda c: "typ" in protected(c), False),
     "jarm_answer_plain_beside": (lambda c: sorted(signed(c)), [*BESIDE, "response", "state"]),

@@ -275,6 +275,54 @@ def id_token_sid_missing(draft: IDTokenDraft) -> None:
 
 
 @table.at("id_token")
+def id_token_session_expiry_past(draft: IDTokenDraft) -> None:
+    """`session_expiry` is a second ago: the session must have ended."""
+    draft.claims["session_expiry"] = draft.now - 1
+
+
+@table.at("id_token")
+def id_token_session_expiry_negative(draft: IDTokenDraft) -> None:
+    """`session_expiry` is before 1970."""
+    draft.claims["session_expiry"] = -draft.now
+
+
+@table.at("id_token")
+def id_token_session_expiry_milliseconds(draft: IDTokenDraft) -> None:
+    """`session_expiry` is in milliseconds."""
+    draft.claims["session_expiry"] = (draft.now + 3600) * 1000
+
+
+@table.at("id_token")
+def id_token_session_expiry_string(draft: IDTokenDraft) -> None:
+    """`session_expiry` is a string of digits."""
+    draft.claims["session_expiry"] = str(draft.now + 3600)
+
+
+@table.at("id_token")
+def id_token_session_expiry_boolean(draft: IDTokenDraft) -> None:
+    """`session_expiry` is `true`."""
+    draft.claims["session_expiry"] = True
+
+
+@table.at("id_token")
+def id_token_session_expiry_huge(draft: IDTokenDraft) -> None:
+    """`session_expiry` is an integer of 400 digits."""
+    draft.claims["session_expiry"] = 10**400
+
+
+@table.at("id_token")
+def id_token_session_expiry_fraction(draft: IDTokenDraft) -> None:
+    """`session_expiry` is half a second after an hour: it counts without the fraction."""
+    draft.claims["session_expiry"] = draft.now + 3600.5
+
+
+@table.at("id_token")
+def id_token_session_expiry_null(draft: IDTokenDraft) -> None:
+    """`session_expiry` is `null`: it is optional."""
+    draft.claims["session_expiry"] = None
+
+
+@table.at("id_token")
 def id_token_duplicated_member(draft: IDTokenDraft) -> None:
     """There are two `sub`: another person, then the right one."""
     draft.payload = b'{"sub":"another-person",' + json.dumps(draft.claims).encode()[1:]

@@ -268,6 +268,18 @@ def refresh_auth_time_moved(draft: IDTokenDraft) -> None:
 
 
 @refresh_table.at("refresh_id_token")
+def refresh_acr_other(draft: IDTokenDraft) -> None:
+    """The refreshed ID token has another ``acr`` than that of the login."""
+    draft.claims["acr"] = "another-level"
+
+
+@refresh_table.at("refresh_id_token")
+def refresh_session_expiry_past(draft: IDTokenDraft) -> None:
+    """The refreshed ID token has a ``session_expiry`` of a second ago."""
+    draft.claims["session_expiry"] = draft.now - 1
+
+
+@refresh_table.at("refresh_id_token")
 def refresh_other_issuer(draft: IDTokenDraft) -> None:
     """The refreshed ID token is of another issuer."""
     draft.claims["iss"] = "https://other-provider.example"
