@@ -516,7 +516,6 @@ def test_two_first_logins_at_the_same_time_add_one_user(with_users: App) -> None
 # htmx.
 
 
-@pytest.mark.xfail(strict=True, reason="NEWCOMER F15")
 def test_htmx_is_led_to_the_login_and_back(app_of: Callable[..., App]) -> None:
     visitor = app_of("extensions/htmx").visitor()
     page = "http://localhost/?tab=orders"

@@ -104,9 +104,13 @@ class SessionRecord(NamedTuple):
 
     def renewed_by(self, identity: Identity, *, in_cookie: bool) -> SessionRecord:
         """The record after a renewal, with the claims and the scopes of `identity`."""
+        renewed = self._replace(scopes=tuple(sorted(identity.scopes)))
+        if identity.claims == self.identity.claims:
+            return renewed  # with the names of those that were left out
         room = _MAX_CLAIMS_IN_COOKIE if in_cookie else _MAX_CLAIMS_IN_STORE
-        claims = _claims_that_fit(copy_json(dict(identity.claims)), room=room)
-        return self._replace(claims=claims, scopes=tuple(sorted(identity.scopes)))
+        return renewed._replace(
+            claims=_claims_that_fit(copy_json(dict(identity.claims)), room=room)
+        )
 
     def as_renewed(self, renewed: RenewedClaims | None) -> SessionRecord:
         """The record with what the store has of a renewal."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -220,6 +221,18 @@ def test_names_of_claims_that_are_left_out_do_not_fill_the_cookie(number: int, n
     assert record.identity.claims == {}
     named = record.identity.claims_left_out
     assert len(named) == (0 if len(name) > 100 else min(number, 5)) and named <= set(claims)
+
+
+@pytest.mark.parametrize("in_cookie", [True, False])
+def test_a_renewal_keeps_the_names_of_claims_that_did_not_fit(in_cookie: bool) -> None:
+    """As long as the provider says the same: then nothing is written."""
+    claims = {"name": "Ada", "picture": "x" * 1300}
+    person = Identity(provider="default", issuer=ISSUER, subject="ada", claims=claims)
+    record = record_of(person, in_cookie=True)
+    assert record.renewed_by(record.identity, in_cookie=in_cookie) == record
+    newer = dataclasses.replace(record.identity, claims={"name": "Ada King"})
+    renewed = record.renewed_by(newer, in_cookie=in_cookie).identity
+    assert (renewed.claims, renewed.claims_left_out) == ({"name": "Ada King"}, frozenset())
 
 
 @pytest.mark.parametrize("said", ["groups", {"groups": 1}, 5, [1], None])
