@@ -102,7 +102,8 @@ class DevProvider:
     ) -> DevProvider:
         """A provider that demands of its clients what a real one demands.
 
-        What OAuth demands of everybody, such as PKCE with S256, it demands too.
+        What OAuth demands of everybody, such as PKCE with S256, it demands too, unless a rule
+        refuses the parameters for it.
 
         :param preset: one of the names of ``PRESETS``, or a preset of your own
         :raises ValueError: there is no such preset; the message lists all
