@@ -15,7 +15,7 @@ from joserfc.jwk import ECKey, RSAKey
 from flask_parjar.config import read_settings
 from flask_parjar.config.profiles import RULES
 from flask_parjar.errors import ConfigError
-from flask_parjar.testing import DevProvider
+from flask_parjar.testing import ClientMetadata, DevProvider
 from tests.support.after_login import age, token_views
 from tests.support.certificates import PairFiles, make_pair
 from tests.support.jwt import read_jwt
@@ -214,7 +214,7 @@ def test_a_login_by_certificate_holds_the_profile(
     age(visitor, left=-1)
     assert visitor.get("/token").status_code == 200
     called = [call for call in provider.calls if call.endpoint in BACK_CHANNEL]
-    assert [call.endpoint for call in called] == [*BACK_CHANNEL, "token"]
+    assert [call.endpoint for call in called] == [*BACK_CHANNEL, "token", "userinfo"]
     assert {call.certificate for call in called} == {files.pair.thumbprint}
     by_key = [call.endpoint for call in called if "client_assertion" in call.form]
     assert by_key == (["pushed_authorization_request", "token", "token"] if way == "bound" else [])
@@ -314,7 +314,16 @@ def test_a_response_that_is_not_signed_as_it_must_be(
 
 def test_a_response_that_is_signed_with_rs256_is_refused(provider: DevProvider) -> None:
     """FAPI 2.0 Security Profile 5.4.1 (1). A client that registers no algorithm gets RS256."""
-    visitor = signed_response_site(provider, PARJAR_ID_TOKEN_ALGS=None)
+    visitor = signed_response_site(provider)
+    (client,) = provider.clients.values()
+    provider.register(
+        ClientMetadata(
+            client_id=client.client_id,
+            jwks=visitor.get("/.well-known/jwks.json").json,
+            redirect_uris=[*client.redirect_uris],
+            scope=" ".join(client.scopes),
+        )
+    )
     back = visitor.come_back(visitor.leave())
     assert read_jwt(query(back)["response"][0])[0]["alg"] == "RS256"
     assert code_of(visitor.get(back)) == "token_algorithm"

@@ -5,15 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from time import time
+from typing import TYPE_CHECKING
 
 import pytest
+import requests
 from flask import Flask
 
 from example_app import create_app
 from example_app.__main__ import free_port
 from example_app.tokens import ahead
-from flask_parjar.testing import DevProvider
+from flask_parjar.testing import DevProvider, mount_api
 from tests.support.site import ISSUER, Visitor
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
 
 SCOPES = "openid profile email reports:read offline_access"
 SCRIPT = {"Sec-Fetch-Mode": "cors", "Sec-Fetch-Site": "same-origin"}
@@ -117,9 +122,13 @@ def test_a_missing_api_url_is_shown(at_a_real_provider: Visitor) -> None:
 
 
 def test_an_api_that_is_down_is_shown(provider: DevProvider) -> None:
-    gone = DevProvider(f"http://127.0.0.1:{free_port(0)}")
-    ada = Visitor(make_app(gone), gone)
-    ada.log_in()  # without a socket; the API has none either
+    def down(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        raise requests.ConnectionError
+
+    app = make_app(provider)
+    mount_api(app, ISSUER, down)
+    ada = Visitor(app, provider)
+    ada.log_in()
     answer = ada.get("/api/userinfo", headers=SCRIPT)
     assert (answer.status_code, answer.json) == (502, {"error": "ConnectionError"})
 
