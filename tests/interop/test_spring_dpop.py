@@ -99,7 +99,8 @@ def test_a_login_and_what_comes_after_it(
     assert tokens[0] != tokens[1] == tokens[2]
     assert {bound_to(each) for each in tokens} == {key}
     login = [*A_LOGIN, ("userinfo", 200)]
-    assert endpoints(signals) == [*login, ("token", 200), *[("revocation", 200)] * 2]
+    renewal = [("token", 200), ("userinfo", 200)]
+    assert endpoints(signals) == [*login, *renewal, *[("revocation", 200)] * 2]
 
 
 def test_each_login_has_a_key_of_its_own_and_a_logout_ends_its_tokens(

@@ -198,8 +198,8 @@ def _verify_certificates(seen: TLSLogin) -> None:
     """Which requests come with the certificate, each at the port that asks for one."""
     combination = seen.combination
     own = pair_of(combination).thumbprint if combination.mutual_tls else None
-    at_login, at_api = seen.to("userinfo")
-    of_client = [*seen.to(*AUTHENTICATED), at_login]
+    at_login, at_renewal, at_api = seen.to("userinfo")
+    of_client = [*seen.to(*AUTHENTICATED), at_login, at_renewal]
     assert {call.certificate for call in of_client} == {own}
     assert at_api.certificate == (own if combination.certified else None)
     others = seen.to("discovery", "jwks", "authorization", "end_session")

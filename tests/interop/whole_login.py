@@ -233,7 +233,7 @@ def _verify_encryption(seen: WholeLogin) -> None:
     assert seen.signals["logged_in"][0]["id_token"]["header"]["alg"] == combination.alg
     first, renewed = seen.token_answers
     userinfo = [call.answer for call in seen.answered if call.endpoint == "userinfo"]
-    assert len(userinfo) == 2  # at the login, and the call of the API
+    assert len(userinfo) == 3  # at the login, at the renewal, and the call of the API
     if not combination.encrypted:
         assert {_header(each["id_token"])["alg"] for each in (first, renewed)} == {combination.alg}
         assert {json.loads(each)["sub"] for each in userinfo} == {"ada"}
