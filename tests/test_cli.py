@@ -292,6 +292,12 @@ def test_an_address_of_no_use_is_named(
     assert [name for name in named if name not in result.output] == []
 
 
+def test_a_command_that_does_not_exist(provider: DevProvider) -> None:
+    result = make_site(provider).test_cli_runner().invoke(args=["parjar", "session"])
+    assert result.exit_code == 2
+    assert "session" in result.output
+
+
 def sign_in(url: str) -> str:
     """Go through the pages of the running provider as a person does."""
     import html

@@ -278,6 +278,17 @@ def test_what_a_person_types(
         assert ("PARJAR_KEY_HEADERS" in result.output) is (secret is None)
 
 
+def test_a_site_without_https_registers_no_url_for_logins_of_another_site(
+    provider: DevProvider,
+) -> None:
+    """OpenID Connect Registration section 2: ``initiate_login_uri`` must be https."""
+    for words in ([], ["--for", "auth0"]):
+        result = run(make_site(provider), "--site", "http://127.0.0.1:5000", *words)
+        assert result.exit_code == 0
+        assert "http://127.0.0.1:5000/callback" in result.output
+        assert "http://127.0.0.1:5000/login" not in result.output
+
+
 def test_keys_are_not_typed(provider: DevProvider) -> None:
     assert "flask parjar jwks" in run(make_site(provider)).output
 

@@ -54,7 +54,9 @@ def test_the_earlier_of_two_ends_counts(
     lifetime: int,
     lasts: int,
 ) -> None:
+    assert provider.session_seconds is None
     provider.session_seconds = seconds
+    assert provider.session_seconds == seconds
     app = make_site(provider, PARJAR_STORE=store, PARJAR_SESSION_LIFETIME=lifetime)
     visitor = visitor_at(app, provider)
     wall_clock.turn(lasts - 10)
