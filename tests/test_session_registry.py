@@ -21,7 +21,7 @@ from flask_parjar.flows.session_registry import (
 )
 from flask_parjar.stores import MemoryStore
 from tests.support.clock import Clock
-from tests.support.registry import end_by_token, register
+from tests.support.registry import end_by_token, is_active, register
 
 NOW = 1_800_000_000
 LIFETIME = 3600
@@ -107,7 +107,7 @@ def sessions(store: Watched, clock: Clock) -> SessionRegistry:
 
 
 def open_ones(sessions: SessionRegistry) -> list[str]:
-    return [each.handle for each in EVERYBODY if sessions.is_active(each)]
+    return [each.handle for each in EVERYBODY if is_active(sessions, each)]
 
 
 # What is believed, and for how long.
@@ -117,16 +117,16 @@ def test_the_store_is_asked_once_in_a_while(
     sessions: SessionRegistry, store: Watched, clock: Clock
 ) -> None:
     for _ in range(10):
-        assert sessions.is_active(ADA)
+        assert is_active(sessions, ADA)
     assert store.asked == []  # it was opened here just now
     clock.now += TRUSTED_FOR
     for _ in range(10):
-        assert sessions.is_active(ADA)
+        assert is_active(sessions, ADA)
     assert store.asked == ["get"]
     clock.now += TRUSTED_FOR - 0.1
-    assert sessions.is_active(ADA) and store.asked == ["get"]
+    assert is_active(sessions, ADA) and store.asked == ["get"]
     clock.now += 0.1
-    assert sessions.is_active(ADA) and store.asked == ["get", "get"]
+    assert is_active(sessions, ADA) and store.asked == ["get", "get"]
 
 
 def test_a_session_that_is_not_active_is_looked_up_each_time(
@@ -134,7 +134,7 @@ def test_a_session_that_is_not_active_is_looked_up_each_time(
 ) -> None:
     unregistered = dataclasses.replace(ADA, handle="unknown")
     for _ in range(3):
-        assert not sessions.is_active(unregistered)
+        assert not is_active(sessions, unregistered)
     assert store.asked.count("get") == 3
 
 
@@ -142,21 +142,21 @@ def test_a_session_ends_with_its_lifetime(
     sessions: SessionRegistry, store: Watched, clock: Clock
 ) -> None:
     clock.now += LIFETIME - 1
-    assert sessions.is_active(ADA)
+    assert is_active(sessions, ADA)
     clock.now += TRUSTED_FOR
-    assert not sessions.is_active(ADA)
+    assert not is_active(sessions, ADA)
 
 
 def test_a_closed_session_is_closed(
     sessions: SessionRegistry, store: Watched, clock: Clock
 ) -> None:
     other = process(store, clock)
-    assert other.is_active(ADA)
+    assert is_active(other, ADA)
     sessions.revoke(ADA)
-    assert not sessions.is_active(ADA)
-    assert other.is_active(ADA)  # for a moment
+    assert not is_active(sessions, ADA)
+    assert is_active(other, ADA)  # for a moment
     clock.now += TRUSTED_FOR
-    assert not other.is_active(ADA)
+    assert not is_active(other, ADA)
     assert open_ones(sessions) == ["h2", "h3", "h4", "h5"]
 
 
@@ -189,11 +189,11 @@ def test_a_look_that_a_logout_overtakes_is_not_believed(clock: Clock) -> None:
     with ThreadPoolExecutor(2) as threads:
         closing = threads.submit(sessions.revoke, ADA)
         assert store.closing.wait(5)
-        looking = threads.submit(sessions.is_active, ADA)
+        looking = threads.submit(is_active, sessions, ADA)
         closing.result(5)
         store.closed.set()
         looking.result(5)
-    assert not sessions.is_active(ADA)
+    assert not is_active(sessions, ADA)
 
 
 def test_a_replaced_session_ends_soon(
@@ -201,11 +201,11 @@ def test_a_replaced_session_ends_soon(
 ) -> None:
     sessions.expire_soon(ADA)
     clock.now += 59
-    assert sessions.is_active(ADA)
+    assert is_active(sessions, ADA)
     clock.now += TRUSTED_FOR
-    assert not sessions.is_active(ADA)
+    assert not is_active(sessions, ADA)
     sessions.expire_soon(dataclasses.replace(ADA, handle="never opened"))
-    assert not sessions.is_active(dataclasses.replace(ADA, handle="never opened"))
+    assert not is_active(sessions, dataclasses.replace(ADA, handle="never opened"))
 
 
 def test_revoking_a_session_deletes_its_tokens(sessions: SessionRegistry, store: Watched) -> None:
@@ -261,7 +261,7 @@ def test_a_logout_token_is_about_sessions_that_began_before_it(
     sessions: SessionRegistry, ended_at: int, is_open: bool
 ) -> None:
     end_by_token(sessions, ADA.issuer, subject="ada", sid=None, now=ended_at)
-    assert sessions.is_active(ADA) is is_open
+    assert is_active(sessions, ADA) is is_open
 
 
 def test_an_ending_is_kept_as_long_as_a_session_may_last(
@@ -272,7 +272,7 @@ def test_an_ending_is_kept_as_long_as_a_session_may_last(
     late = dataclasses.replace(ADA, handle="late")
     register(sessions, late, issued_at=NOW - 1)  # its login was under way at that time
     clock.now -= TRUSTED_FOR
-    assert not process(store, clock).is_active(late)
+    assert not is_active(process(store, clock), late)
 
 
 # While the store is away.
@@ -281,16 +281,16 @@ def test_an_ending_is_kept_as_long_as_a_session_may_last(
 def test_an_outage(sessions: SessionRegistry, store: Watched, clock: Clock) -> None:
     store.away = True
     clock.now += TRUSTED_IN_AN_OUTAGE - 0.1
-    assert sessions.is_active(ADA)
+    assert is_active(sessions, ADA)
     clock.now += 0.1
     with pytest.raises(StoreUnavailable) as caught:
-        sessions.is_active(ADA)
+        is_active(sessions, ADA)
     assert (caught.value.error_code, caught.value.status_hint) == ("store_unreachable", 503)
     with pytest.raises(StoreUnavailable):
-        process(store, clock).is_active(ADA)  # which has never seen it
+        is_active(process(store, clock), ADA)  # which has never seen it
     store.away = False
     clock.now += TRUSTED_FOR
-    assert sessions.is_active(ADA)
+    assert is_active(sessions, ADA)
 
 
 def test_an_outage_is_waited_for_by_one_request_in_a_while(
@@ -302,7 +302,7 @@ def test_an_outage_is_waited_for_by_one_request_in_a_while(
         assert open_ones(sessions) == ["h1", "h2", "h3", "h4", "h5"]
     assert store.asked == ["get"]
     clock.now += TRUSTED_FOR
-    assert sessions.is_active(ADA)
+    assert is_active(sessions, ADA)
     assert store.asked == ["get", "get"]
 
 
@@ -327,7 +327,7 @@ def test_a_session_that_could_not_be_entered_is_not_believed(store: Watched, clo
     with pytest.raises(StoreUnavailable):
         register(opened, ADA)
     store.away = False
-    assert not opened.is_active(ADA)
+    assert not is_active(opened, ADA)
 
 
 # Who is there.
@@ -396,7 +396,7 @@ def test_threads_share_it(sessions: SessionRegistry, clock: Clock) -> None:
     def look() -> int:
         looks = 0
         while not stop.is_set():
-            assert sessions.is_active(GRACE)
+            assert is_active(sessions, GRACE)
             looks += 1
         return looks
 
@@ -405,7 +405,7 @@ def test_threads_share_it(sessions: SessionRegistry, clock: Clock) -> None:
         for number in range(200):
             passing = dataclasses.replace(ADA, handle=f"t{number}")
             register(sessions, passing)
-            assert sessions.is_active(passing)
+            assert is_active(sessions, passing)
             end_by_token(sessions, ADA.issuer, subject="anonymous", sid=None, now=NOW)
             sessions.revoke(passing)
             clock.now += 0.1

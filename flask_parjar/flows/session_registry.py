@@ -273,10 +273,6 @@ class SessionRegistry:
         mark = LogoutMark(now, (secrets.token_urlsafe(16),))
         self._mark(key_of_mark(registration, "operator", subject), mark)
 
-    def is_active(self, session: SessionEntry) -> bool:
-        """Whether a session is active: see `look_up`."""
-        return self.look_up(session) is not None
-
     def look_up(self, session: SessionEntry) -> StoredSession | None:
         """What the store says of a session; None if it has ended.
 

@@ -28,7 +28,7 @@ from flask_parjar.stores import MemoryStore, Store
 from tests.support.clock import Clock
 from tests.support.logged_in import ISSUER, SECRETS
 from tests.support.redis_process import RedisProcess
-from tests.support.registry import end_by_token, register
+from tests.support.registry import end_by_token, is_active, register
 from tests.support.threads import switching_often
 
 LOGIN = 1_800_000_000
@@ -77,14 +77,14 @@ def kinds(store: MemoryStore) -> list[str]:
 
 
 def test_a_session_is_open_from_its_login_on(process: Process) -> None:
-    assert not process().is_active(SESSION)
+    assert not is_active(process(), SESSION)
     sessions = process()
     register(sessions, SESSION)
-    assert sessions.is_active(SESSION)
-    assert process().is_active(SESSION)
-    assert not process().is_active(replace(SESSION, handle="another"))
-    assert not process().is_active(replace(SESSION, subject="bob"))
-    assert not process().is_active(replace(SESSION, issuer="https://other.example"))
+    assert is_active(sessions, SESSION)
+    assert is_active(process(), SESSION)
+    assert not is_active(process(), replace(SESSION, handle="another"))
+    assert not is_active(process(), replace(SESSION, subject="bob"))
+    assert not is_active(process(), replace(SESSION, issuer="https://other.example"))
 
 
 def test_the_store_does_not_show_who_is_logged_in(
@@ -100,9 +100,9 @@ def test_the_store_does_not_show_who_is_logged_in(
 def test_a_session_ends_with_its_lifetime(sessions: SessionRegistry, clock: Clock) -> None:
     register(sessions, SESSION)
     clock.now += 3599
-    assert sessions.is_active(SESSION)
+    assert is_active(sessions, SESSION)
     clock.now += TRUSTED_FOR
-    assert not sessions.is_active(SESSION)
+    assert not is_active(sessions, SESSION)
 
 
 def test_a_closed_session_is_closed_at_once_here_and_soon_elsewhere(
@@ -112,13 +112,13 @@ def test_a_closed_session_is_closed_at_once_here_and_soon_elsewhere(
     register(here, SESSION)
     register(here, WITHOUT_SID)
     store.put(tokens_key(SESSION), "x", ttl=60)
-    assert elsewhere.is_active(SESSION)
+    assert is_active(elsewhere, SESSION)
     here.revoke(SESSION)
-    assert not here.is_active(SESSION)
-    assert elsewhere.is_active(SESSION)
+    assert not is_active(here, SESSION)
+    assert is_active(elsewhere, SESSION)
     clock.now += TRUSTED_FOR
-    assert not elsewhere.is_active(SESSION)
-    assert elsewhere.is_active(WITHOUT_SID)
+    assert not is_active(elsewhere, SESSION)
+    assert is_active(elsewhere, WITHOUT_SID)
     assert store.get(tokens_key(SESSION))[0] is None
     here.revoke(SESSION)
 
@@ -132,9 +132,9 @@ def test_a_replaced_session_goes_on_for_a_minute(
     store.put(tokens_key(SESSION), "x", ttl=3600)
     sessions.expire_soon(SESSION)
     clock.now += 59
-    assert process().is_active(SESSION)
+    assert is_active(process(), SESSION)
     clock.now += 1
-    assert not process().is_active(SESSION)
+    assert not is_active(process(), SESSION)
 
 
 def test_a_session_that_is_replaced_again_and_again_ends_all_the_same(
@@ -145,10 +145,10 @@ def test_a_session_that_is_replaced_again_and_again_ends_all_the_same(
     register(sessions, SESSION)
     began = clock.now
     while clock.now < began + GRACE_PERIOD:
-        assert process().is_active(SESSION)
+        assert is_active(process(), SESSION)
         sessions.expire_soon(SESSION)
         clock.now += GRACE_PERIOD / 3
-    assert not process().is_active(SESSION)
+    assert not is_active(process(), SESSION)
 
 
 def test_a_session_that_is_gone_does_not_come_back_to_be_replaced(
@@ -188,8 +188,8 @@ def test_a_read_that_began_before_a_logout_proves_nothing(clock: Clock) -> None:
     register(sessions, SESSION)
     clock.now += TRUSTED_FOR
     store.meanwhile = lambda: sessions.revoke(SESSION)
-    assert sessions.is_active(SESSION)  # as it was when the look began
-    assert not sessions.is_active(SESSION)
+    assert is_active(sessions, SESSION)  # as it was when the look began
+    assert not is_active(sessions, SESSION)
 
 
 def test_a_session_that_was_replaced_can_be_ended_before_its_time(
@@ -198,10 +198,10 @@ def test_a_session_that_was_replaced_can_be_ended_before_its_time(
     register(sessions, SESSION)
     store.put(tokens_key(SESSION), "x", ttl=60)
     name = sessions.expire_soon(SESSION)
-    assert process().is_active(SESSION)
+    assert is_active(process(), SESSION)
     sessions.revoke_replaced(name)
-    assert not sessions.is_active(SESSION)
-    assert not process().is_active(SESSION)
+    assert not is_active(sessions, SESSION)
+    assert not is_active(process(), SESSION)
     assert [*store.keys("session:"), *store.keys("tokens:")] == []
 
 
@@ -258,8 +258,8 @@ def test_a_session_that_is_registered_twice_is_listed_once(process: Process, clo
 def test_the_process_that_ends_the_oldest_knows_at_once(sessions: SessionRegistry) -> None:
     for number in range(101):
         register(sessions, replace(SESSION, handle=str(number)))
-    assert not sessions.is_active(replace(SESSION, handle="0"))
-    assert sessions.is_active(replace(SESSION, handle="1"))
+    assert not is_active(sessions, replace(SESSION, handle="0"))
+    assert is_active(sessions, replace(SESSION, handle="1"))
 
 
 def test_many_logins_of_one_person_at_once_are_all_counted(
@@ -341,9 +341,9 @@ def test_a_look_counts_for_a_few_seconds(process: Process, clock: Clock) -> None
     register(here, SESSION)
     clock.now += 4.9
     end_by_token(elsewhere, ISSUER, subject="ada", sid=None, now=LOGIN + 10)
-    assert here.is_active(SESSION)
+    assert is_active(here, SESSION)
     clock.now += 0.1
-    assert not here.is_active(SESSION)
+    assert not is_active(here, SESSION)
 
 
 def test_an_open_session_is_looked_for_anew_each_time(process: Process, clock: Clock) -> None:
@@ -351,10 +351,10 @@ def test_an_open_session_is_looked_for_anew_each_time(process: Process, clock: C
     register(here, SESSION)
     for _ in range(10):
         clock.now += TRUSTED_FOR
-        assert here.is_active(SESSION)
+        assert is_active(here, SESSION)
     process().revoke(SESSION)
     clock.now += TRUSTED_FOR
-    assert not here.is_active(SESSION)
+    assert not is_active(here, SESSION)
 
 
 def test_the_cache_of_active_sessions_is_bounded(store: MemoryStore, clock: Clock) -> None:
@@ -366,9 +366,9 @@ def test_the_cache_of_active_sessions_is_bounded(store: MemoryStore, clock: Cloc
         register(sessions, replace(SESSION, handle=str(number), subject=str(number)))
         assert len(sessions._seen_active) <= 100
     for name in map(str, range(250)):
-        assert sessions.is_active(replace(SESSION, handle=name, subject=name))
+        assert is_active(sessions, replace(SESSION, handle=name, subject=name))
         assert len(sessions._seen_active) <= 100
-    assert not sessions.is_active(replace(SESSION, handle="x", subject="0"))
+    assert not is_active(sessions, replace(SESSION, handle="x", subject="0"))
 
 
 # Ended from elsewhere.
@@ -376,7 +376,7 @@ def test_the_cache_of_active_sessions_is_bounded(store: MemoryStore, clock: Cloc
 
 def ended(process: Process, clock: Clock, *sessions: SessionEntry) -> list[bool]:
     """Whether each is ended, in a process that has trusted none."""
-    return [not process().is_active(session) for session in sessions]
+    return [not is_active(process(), session) for session in sessions]
 
 
 def test_a_sid_ends_its_session_alone(process: Process, clock: Clock) -> None:
@@ -448,7 +448,7 @@ def test_a_login_that_is_under_way_while_its_logout_token_comes_is_ended(
     sessions = process()
     register(sessions, SESSION, issued_at=LOGIN + 9)
     assert ended(process, clock, SESSION) == [True]
-    assert not sessions.is_active(SESSION)  # at once: it is not trusted for a while
+    assert not is_active(sessions, SESSION)  # at once: it is not trusted for a while
 
 
 def test_the_provider_s_times_are_compared_with_each_other_alone(
@@ -586,9 +586,9 @@ def test_a_client_is_told_of_its_own_sessions(process: Process, clock: Clock) ->
 
 def test_the_process_that_accepts_a_logout_token_knows_at_once(sessions: SessionRegistry) -> None:
     register(sessions, SESSION)
-    assert sessions.is_active(SESSION)
+    assert is_active(sessions, SESSION)
     end_by_token(sessions, ISSUER, subject="ada", sid=None, now=LOGIN)
-    assert not sessions.is_active(SESSION)
+    assert not is_active(sessions, SESSION)
 
 
 def test_a_session_that_was_found_ended_is_revoked_with_its_tokens(
@@ -599,7 +599,7 @@ def test_a_session_that_was_found_ended_is_revoked_with_its_tokens(
     store.put(tokens_key(SESSION), "x", ttl=3600)
     end_by_token(process(), ISSUER, subject="ada", sid=None, now=LOGIN)
     sessions = process()
-    assert not sessions.is_active(SESSION)
+    assert not is_active(sessions, SESSION)
     assert list(sessions.find_all(Registration("default", ISSUER, "client"))) == []
     assert kinds(store) == ["algs", "ended", "session", "subject", "tokens"]
     sessions.revoke(SESSION)
@@ -633,13 +633,13 @@ def test_in_an_outage_trust_lasts_a_minute(
     assert TRUSTED_IN_AN_OUTAGE == 60
     register(far, SESSION)
     clock.now += 10
-    assert far.is_active(SESSION)
+    assert is_active(far, SESSION)
     own_redis.stop()
     clock.now += 59.9
-    assert far.is_active(SESSION)
+    assert is_active(far, SESSION)
     clock.now += 0.1
     with pytest.raises(StoreUnavailable) as caught:
-        far.is_active(SESSION)
+        is_active(far, SESSION)
     assert caught.value.error_code == "store_unreachable"
 
 
@@ -648,7 +648,7 @@ def test_in_an_outage_an_unknown_session_is_not_trusted(
 ) -> None:
     own_redis.stop()
     with pytest.raises(StoreUnavailable):
-        far.is_active(SESSION)
+        is_active(far, SESSION)
 
 
 def test_a_session_that_was_found_ended_stays_so_in_an_outage(
@@ -658,11 +658,11 @@ def test_a_session_that_was_found_ended_stays_so_in_an_outage(
     other = SessionRegistry(redis_store, lifetime=3600, secrets=lambda: SECRETS, clock=clock)
     end_by_token(other, ISSUER, subject="ada", sid=None, now=LOGIN)
     clock.now += TRUSTED_FOR
-    assert not far.is_active(SESSION)
+    assert not is_active(far, SESSION)
     own_redis.stop()
     clock.now += TRUSTED_FOR
     with pytest.raises(StoreUnavailable):
-        far.is_active(SESSION)
+        is_active(far, SESSION)
 
 
 def test_in_an_outage_not_every_request_waits(
@@ -673,19 +673,19 @@ def test_in_an_outage_not_every_request_waits(
     clock.now += TRUSTED_FOR
     own_redis.pause()
     began = time.monotonic()
-    assert far.is_active(SESSION)
+    assert is_active(far, SESSION)
     assert time.monotonic() - began > 0.4
     began = time.monotonic()
     for _ in range(20):
-        assert far.is_active(SESSION)
+        assert is_active(far, SESSION)
     with pytest.raises(StoreUnavailable) as caught:
-        far.is_active(WITHOUT_SID)
+        is_active(far, WITHOUT_SID)
     assert caught.value.error_code == "store_unreachable"
     assert time.monotonic() - began < 0.4
     own_redis.resume()
     clock.now += TRUSTED_FOR
-    assert far.is_active(SESSION)
-    assert not far.is_active(WITHOUT_SID)
+    assert is_active(far, SESSION)
+    assert not is_active(far, WITHOUT_SID)
 
 
 def test_in_an_outage_nothing_is_opened_closed_or_ended_as_if_it_were(
@@ -701,11 +701,11 @@ def test_in_an_outage_nothing_is_opened_closed_or_ended_as_if_it_were(
     ):
         with pytest.raises(StoreUnavailable):
             fails()
-    assert far.is_active(SESSION)  # the logout token was not kept, so it did not count
+    assert is_active(far, SESSION)  # the logout token was not kept, so it did not count
     with pytest.raises(StoreUnavailable):
         far.revoke(SESSION)
     with pytest.raises(StoreUnavailable):
-        far.is_active(SESSION)  # but it is closed here
+        is_active(far, SESSION)  # but it is closed here
 
 
 # What a renewal says of the person.
@@ -726,7 +726,7 @@ def test_what_a_renewal_says_is_kept_in_the_entry(process: Process, clock: Clock
     found = there.look_up(SESSION)
     assert found is not None and found.renewed == RENEWED
     clock.now += 100
-    assert not there.is_active(SESSION)
+    assert not is_active(there, SESSION)
 
 
 def test_a_renewal_brings_no_session_back(process: Process, store: MemoryStore) -> None:
@@ -743,7 +743,7 @@ def test_a_renewal_does_not_let_a_replaced_session_last_longer(
     process().expire_soon(SESSION)
     process().renew(SESSION, RENEWED, ttl=3600)
     clock.now += GRACE_PERIOD
-    assert not process().is_active(SESSION)
+    assert not is_active(process(), SESSION)
 
 
 @pytest.mark.parametrize("renewed", [5, [], [{}, []], [[1], ["openid"], 5], [{}, None, 5]])
@@ -755,7 +755,7 @@ def test_an_entry_whose_renewal_cannot_be_read_is_of_no_session(
     records = SealedRecords(store, secrets=lambda: SECRETS)
     entry = records.read(key, str(store.get(key)[0]))
     records.put(key, {**entry, "renewed": renewed}, ttl=60)
-    assert not process().is_active(SESSION)
+    assert not is_active(process(), SESSION)
 
 
 # For operators.
@@ -816,7 +816,7 @@ def test_the_sessions_of_another_client_are_apart(process: Process) -> None:
         register(process(), each)
     assert list(process().find_all(Registration("default", ISSUER, "other"))) == [other]
     end_by_token(process(), ISSUER, subject="ada", sid=None, now=LOGIN)
-    assert [process().is_active(each) for each in (SESSION, other)] == [False, True]
+    assert [is_active(process(), each) for each in (SESSION, other)] == [False, True]
 
 
 def test_an_entry_counts_under_its_own_name_alone(process: Process, store: MemoryStore) -> None:
@@ -875,6 +875,6 @@ def test_a_list_of_sessions_that_cannot_be_read_is_empty(
     (key,) = store.keys("subject:")
     store.put(key, "x", ttl=60)
     assert process().find(Registration("default", ISSUER, "client"), "ada") == []
-    assert process().is_active(SESSION)
+    assert is_active(process(), SESSION)
     register(process(), WITHOUT_SID)
     assert process().find(Registration("default", ISSUER, "client"), "ada") == [WITHOUT_SID]

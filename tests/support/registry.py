@@ -23,6 +23,11 @@ def register(
     sessions.register(session, issued_at=issued_at, alg=alg)
 
 
+def is_active(sessions: SessionRegistry, session: SessionEntry) -> bool:
+    """Whether a session is active: the store has it, or had it a moment ago."""
+    return sessions.look_up(session) is not None
+
+
 def end_by_token(
     sessions: SessionRegistry,
     issuer: str,
