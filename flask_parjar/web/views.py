@@ -117,11 +117,11 @@ def login(provider: str | None = None) -> ResponseReturnValue:
             options, person = _stepped_up(options, step_up, ask_who=other_before)
             provider = options.provider  # a step-up is at the provider of the person's session
     name, next_path = provider or options.provider, request.args.get("next")
-    names = list(current_runtime().providers)
+    names, other = current_runtime().providers, options.other_account
     if name is None and len(names) > 1:
-        other = options.other_account
-        urls = [url_of_login(each, next=next_path, other_account=other) for each in names]
-        return _choice(dict(zip(names, urls, strict=True)))
+        return _choice(
+            {each: url_of_login(each, next=next_path, other_account=other) for each in names}
+        )
     return start_login(name, options, next=next_path, person=person)
 
 
