@@ -33,13 +33,6 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def provider(free_port: Callable[[], int]) -> Iterator[DevProvider]:
-    provider = DevProvider(f"http://127.0.0.1:{free_port()}")
-    with provider.running():
-        yield provider
-
-
-@pytest.fixture
 def site(provider: DevProvider, free_port: Callable[[], int]) -> Iterator[str]:
     site = f"http://localhost:{free_port()}"
     app = Flask(__name__)

@@ -25,14 +25,6 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture
-def provider(free_port: Callable[[], int]) -> Iterator[DevProvider]:
-    """On another site: browsers do not send a Lax cookie with a form of its pages."""
-    provider = DevProvider(f"http://127.0.0.1:{free_port()}")
-    with provider.running():
-        yield provider
-
-
-@pytest.fixture
 def serve(
     provider: DevProvider,
     free_port: Callable[[], int],
