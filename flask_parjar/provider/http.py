@@ -23,8 +23,8 @@ from ..protocol.challenge import StepUpChallenge
 from ..protocol.encoding import parse_json_object
 from ..protocol.mutual_tls import ClientCertificate
 from ..protocol.outbound import Answer, Outbound, Proof
-from .adapters import MalformedAnswer, status_before
 from .api import ApiSession, Origin, origin_of
+from .framing import MalformedAnswer, status_before
 from .pools import CertificateFiles, CertifiedPools, Pools, Presented, Route
 
 MAX_BODY = 1024 * 1024
