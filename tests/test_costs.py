@@ -172,6 +172,22 @@ def test_what_all_logins_share_is_derived_once(op: DevProvider) -> None:
     assert going_out == coming_back == {"hmac_digest": 4}
 
 
+def test_each_request_is_sent_in_one_piece(op: DevProvider) -> None:
+    """Two pieces are two packets, or two TLS records: http.client sends head and body apart."""
+    app = make_site(op, connect=False)
+    op.connect(app)
+    use_sockets(app)
+    visitor = Visitor(app, op)
+    with op.running():
+        visitor.log_in()
+        with calls_of("sendall") as going_out:
+            away = visitor.leave()
+        back = visitor.come_back(away)
+        with calls_of("sendall") as coming_back:
+            assert visitor.get(back).status_code == 302
+    assert going_out == coming_back == {"sendall": 1}
+
+
 @pytest.mark.parametrize("alg", DECRYPTION_KEYS)
 def test_an_encrypted_login_after_warm_up(op: DevProvider, alg: str) -> None:
     """Our keys are never imported. A token has one new key in its header (``epk``) with ECDH-ES."""

@@ -68,8 +68,10 @@ def parse_granted(value: object, *, asked: Sequence[str]) -> Details:
     return tuple(value)
 
 
-def missing_types(asked: Iterable[str], granted: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
+def missing_types(asked: Sequence[str], granted: Iterable[Mapping[str, Any]]) -> tuple[str, ...]:
     """The types that were asked for and not granted; one twice if two of it are missing."""
+    if not asked:  # as in most logins
+        return ()
     return tuple(sorted((Counter(asked) - Counter(types_of(granted))).elements()))
 
 

@@ -9,19 +9,21 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3 import HTTPHeaderDict
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from ..protocol.urls import is_loopback
 from .framing import BoundedResponse, StrictResponse
 
+MAX_BODY = 1024 * 1024
 _POOLS = 1000  # hosts: more than any configuration has, so that no pool in use is closed
 _POOL_SIZE = 32
 
@@ -30,6 +32,9 @@ _POOL_SIZE = 32
 _LONGEST_IDLE = 50.0
 
 _IDLE_TIMEOUT = re.compile(r"(?:.*[,;\s])?timeout\s*=\s*([0-9]{1,9})(?:[,;\s].*)?", re.IGNORECASE)
+#: What we write into the head of a request (RFC 9112 sections 3 and 5).
+_REQUEST_LINE = re.compile(r"[A-Z]+ [!-~]+ HTTP/1\.1")
+_FIELD_LINE = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+: [\t -~]*")
 _TICK = 0.001  # seconds: the shortest time-out; 0 would mean not to wait at all
 
 
@@ -61,8 +66,12 @@ class _Connection(HTTPConnection):
         original: StrictResponse = cast(Any, answer)._original_response
         answer.chunked = original.chunked  # urllib3 reads the headers itself, less strictly
         original.hang_up = self.close
-        self._usable_until = time.monotonic() + usable_for(answer.headers.get("Keep-Alive", ""))
+        self._look_at_keep_alive(original)
         return answer
+
+    def _look_at_keep_alive(self, answer: StrictResponse) -> None:
+        announced = answer.headers.get("Keep-Alive", "")
+        self._usable_until = time.monotonic() + usable_for(announced)
 
     @property
     def is_connected(self) -> bool:
@@ -70,14 +79,82 @@ class _Connection(HTTPConnection):
         return time.monotonic() < self._usable_until and super().is_connected
 
 
-class BoundedConnection(_Connection):
-    """The same, with a limit on the time of a whole exchange."""
+class WholeAnswer:
+    """An answer that was read to its end, with what urllib3 asks of an answer.
 
-    response_class: Any = BoundedResponse
+    :param body: of a body that is longer than `MAX_BODY`, one byte more than that.
+    """
+
+    version_string = "HTTP/1.1"
+    length_remaining = 0
+
+    def __init__(self, status: int, headers: HTTPHeaderDict, body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+class BoundedConnection(_Connection):
+    """A connection for requests and answers that are small, with a limit on the whole exchange.
+
+    A request is sent in one piece, and its answer is read at once. urllib3 and http.client send a
+    head and a body as two TLS records, and have several objects read an answer, one after another.
+    That took longer than the rest of the exchange.
+    """
+
     timeout: Any  # seconds
     #: The end of an exchange that began with connecting: urllib3 does not count the time that a
     #: proxy needs.
     _deadline: float | None = None
+    _method: str
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        body: Any = None,
+        headers: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        """Send a request.
+
+        :param body: bytes, or None.
+        :param headers: with ``Host``.
+        :param options: of urllib3, about the answer.
+        :raises ValueError: the head has a character that would change where it ends.
+
+        RFC 9112 sections 2.1, 3 and 5.
+        """
+        self._method = method
+        request_line = f"{method} {url} HTTP/1.1"
+        fields = [f"{name}: {value}" for name, value in (headers or {}).items()]
+        if body is not None:
+            fields.append(f"Content-Length: {len(body)}")
+        if not (_REQUEST_LINE.fullmatch(request_line) and all(map(_FIELD_LINE.fullmatch, fields))):
+            raise ValueError("the URL or a header has a character that is not allowed there")
+        head = "\r\n".join((request_line, *fields, "\r\n"))
+        if self.sock is None:
+            self.connect()
+        else:
+            self.sock.settimeout(self.timeout)
+        cast(Any, self.sock).sendall(head.encode("ascii") + (body or b""))
+
+    def getresponse(self) -> Any:
+        """Read the whole answer."""
+        if self._deadline is not None:
+            self.timeout = min(self.timeout, self._left())
+            self._deadline = None  # the next exchange does not have to connect
+        sock = cast(socket.socket, self.sock)
+        sock.settimeout(self.timeout)
+        with BoundedResponse(sock, method=self._method) as answer:
+            body = answer.read_whole(limit=MAX_BODY + 1)
+        if not answer.keeps_connection:
+            self.close()
+        self._look_at_keep_alive(answer)
+        headers = HTTPHeaderDict()
+        for name, value in answer.headers.items():
+            headers.add(name, value)
+        return WholeAnswer(answer.status, headers, body)
 
     def _new_conn(self) -> socket.socket:
         self._deadline = time.monotonic() + self.timeout
@@ -99,12 +176,6 @@ class BoundedConnection(_Connection):
         this: Any = super()
         this._tunnel()
         cast(socket.socket, self.sock).settimeout(self._left())  # for the TLS handshake
-
-    def getresponse(self) -> Any:
-        if self._deadline is not None:
-            self.timeout = min(self.timeout, self._left())
-            self._deadline = None  # the next exchange does not have to connect
-        return super().getresponse()
 
     def _left(self) -> float:
         return max((self._deadline or 0.0) - time.monotonic(), _TICK)

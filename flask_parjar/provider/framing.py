@@ -139,6 +139,22 @@ class _Chunks(io.BufferedIOBase):
         self._left = None
         return end
 
+    def read_whole(self, limit: int) -> bytes:
+        """Read all chunks, or so many bytes of them."""
+        body = bytearray()
+        while len(body) < limit:
+            self.readline()
+            if self.ended:
+                break
+            wanted = min(self._left or 0, limit - len(body))
+            piece = self.read(wanted)
+            if len(piece) < wanted:
+                raise IncompleteRead(piece, wanted - len(piece))
+            body += piece
+            if self._left == 0:
+                self.read(2)  # the line end
+        return bytes(body)
+
     def close(self) -> None:
         self._reader.close()
         super().close()
@@ -151,10 +167,14 @@ class _DeadlineReader(io.RawIOBase):
     exchange.
     """
 
-    def __init__(self, raw: io.RawIOBase, sock: socket.socket) -> None:
-        self._raw = raw
+    def __init__(self, sock: socket.socket) -> None:
+        self._raw = sock.makefile("rb", buffering=0)
         self._sock = sock
         self._deadline = time.monotonic() + (sock.gettimeout() or 0.0)
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """What http.client asks a socket for."""
+        return io.BufferedReader(self)
 
     def readable(self) -> bool:
         return True
@@ -179,6 +199,7 @@ class StrictResponse(HTTPResponse):
         super().__init__(sock, *args, **kwargs)
         self._sock = sock
         self._reader: io.BufferedReader = self.fp
+        self._chunks: _Chunks | None = None  # where the body is chunked
         # Closes the connection; set by the connection, called once at the end of the answer.
         self.hang_up: Callable[[], None] | None = None
 
@@ -186,14 +207,10 @@ class StrictResponse(HTTPResponse):
         """Read the head of the answer."""
         version, self.status, self.reason = self._read_status()
         self.version = 10 if version == "HTTP/1.0" else 11
-        try:
-            self.headers = self.msg = _read_fields(self._reader)
-            self._find_end()
-        except (HTTPException, OSError) as exc:
-            cast(Any, exc).received = self.status  # see `status_before`
-            raise
+        self.headers = self.msg = _read_fields(self._reader)
+        self._find_end()
         if self.chunked:
-            self.fp = cast(Any, _Chunks(self._reader))
+            self.fp = self._chunks = cast(Any, _Chunks(self._reader))
 
     def _read_status(self) -> tuple[str, int, str]:
         """Read the status line of the final answer, and drop the informational answers before it.
@@ -251,21 +268,21 @@ class StrictResponse(HTTPResponse):
         """Release the connection; http.client calls this at the end of an answer or on an error."""
         # The connection may be reused only after a whole answer with nothing behind it.
         hang_up, self.hang_up = self.hang_up, None
-        if hang_up is not None and self._is_whole() and self._is_last():
+        if hang_up is not None and self._is_complete():
             hang_up = None
         base: Any = super()
         base._close_conn()
         if hang_up is not None:
             hang_up()
 
-    def _is_whole(self) -> bool:
-        return self.fp.ended if isinstance(self.fp, _Chunks) else self.length == 0
+    def _is_complete(self) -> bool:
+        """Whether all of the answer was read, and nothing came after it.
 
-    def _is_last(self) -> bool:
-        """Whether nothing came after the answer: in the buffer, in TLS or on the socket.
-
-        Bytes that come later are found by urllib3, which checks the socket before it uses it again.
+        It could be in the buffer, in TLS or on the socket. Bytes that come later are found by
+        urllib3, which checks the socket before it uses it again.
         """
+        if not (self.length == 0 if self._chunks is None else self._chunks.ended):
+            return False
         try:
             self._sock.settimeout(0)  # until urllib3 sets the time-out of the next request
             # None: a read would have to wait, so nothing is there. b"": the other side has closed.
@@ -277,9 +294,41 @@ class StrictResponse(HTTPResponse):
 
 
 class BoundedResponse(StrictResponse):
-    def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        # urllib3 has just set the socket's time-out to what is left of the total one, so the
-        # deadline is made from it.
-        raw = cast(Any, self.fp).detach()
-        self._reader = self.fp = cast(Any, io.BufferedReader(_DeadlineReader(raw, sock)))
+    """An answer that is read as a whole, with a limit on the time of the exchange.
+
+    :param sock: its time-out is what is left of the total one.
+    """
+
+    #: Whether the connection may be used again; known once the answer was read.
+    keeps_connection: bool = False
+
+    def __init__(self, sock: socket.socket, *, method: str) -> None:
+        super().__init__(cast(Any, _DeadlineReader(sock)), method=method)
+        self._sock = sock
+
+    def read_whole(self, *, limit: int) -> bytes:
+        """Read the head and the body.
+
+        :param limit: how many bytes of the body are read.
+        :raises HTTPException: the answer breaks a rule, or is cut off.
+        :raises OSError: the network is broken, or the time is over.
+        """
+        try:
+            self.begin()
+            body = self._read_body(limit)
+        except (HTTPException, OSError) as exc:
+            cast(Any, exc).received = self.status  # see `status_before`
+            raise
+        self.keeps_connection = not self.will_close and self._is_complete()
+        return body
+
+    def _read_body(self, limit: int) -> bytes:
+        if self._chunks is not None:
+            return self._chunks.read_whole(limit)
+        wanted = limit if self.length is None else min(self.length, limit)
+        body = self._reader.read(wanted)
+        if self.length is not None:
+            self.length -= len(body)
+            if len(body) < wanted:
+                raise IncompleteRead(body, self.length)
+        return body

@@ -23,12 +23,11 @@ from ..protocol.challenge import StepUpChallenge
 from ..protocol.encoding import parse_json_object
 from ..protocol.mutual_tls import ClientCertificate
 from ..protocol.outbound import Answer, Outbound, Proof
+from .adapters import MAX_BODY, WholeAnswer
 from .api import ApiSession, Origin, origin_of
 from .framing import MalformedAnswer, status_before
 from .pools import CertificateFiles, CertifiedPools, Pools, Presented, Route
 
-MAX_BODY = 1024 * 1024
-_CHUNK = 64 * 1024
 #: Codings that make a body unreadable (RFC 9110 section 8.4.1 and the IANA registry). What else
 #: some servers write into Content-Encoding, such as ``utf-8`` or nothing, changes no body.
 _COMPRESSIONS = frozenset(
@@ -43,6 +42,7 @@ _HEADERS = {
 _CERTIFICATE_ALERT = re.compile(
     r".*ALERT_(?:(?:BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_[A-Z]+|UNKNOWN_CA|ACCESS_DENIED)"
 )
+_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _NO_CONNECTION = urllib3.exceptions.NewConnectionError  # urllib3 calls this a time-out, too
 
@@ -128,25 +128,20 @@ class Http:
         """
         self._in_own_process()
         presented = self._presented(outbound)
-        received = None
         try:
-            raw = self._exchange(outbound, presented)
-            received = raw.status
-            try:
-                body = _read(raw)
-            finally:
-                raw.close()
+            received = self._exchange(outbound, presented)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
-            failure = self._failure(exc, received or status_before(exc))
+            failure = self._failure(exc)
             if presented is not None and failure.error_code == "provider_unreachable":
                 # With TLS 1.3 the alert may come when our request is on its way, and be lost.
                 failure.detail += "; the server may not accept our client certificate"
             raise failure from exc
-        document, fault = _parse_document(body)
+        _check_body(received)
+        document, fault = _parse_document(received.body)
         return Answer(
-            status=raw.status,
-            headers=raw.headers,
-            body=body,
+            status=received.status,
+            headers=received.headers,
+            body=received.body,
             document=document,
             fault=fault,
             certificate=None if presented is None else presented.certificate.thumbprint,
@@ -164,11 +159,8 @@ class Http:
             raise ProviderUnavailable("client_certificate_ended", fault)
         return presented
 
-    def _failure(self, exc: BaseException, received: int | None) -> ProviderUnavailable:
-        """Make the error for an exchange that failed.
-
-        :param received: the HTTP status, if it was received before.
-        """
+    def _failure(self, exc: BaseException) -> ProviderUnavailable:
+        """Make the error for an exchange that failed."""
         malformed = _malformed(exc)
         if malformed is not None:
             code, detail = "provider_answer", f"malformed: {malformed}"
@@ -178,29 +170,27 @@ class Http:
             code, detail = "client_certificate_refused", alert
         else:
             code, detail = "provider_unreachable", _reason(exc)
-        return ProviderUnavailable(code, detail, received=received)
+        return ProviderUnavailable(code, detail, received=status_before(exc))
 
-    def _exchange(
-        self, outbound: Outbound, presented: Presented | None
-    ) -> urllib3.BaseHTTPResponse:
-        """Send one request and return before its body is read.
+    def _exchange(self, outbound: Outbound, presented: Presented | None) -> WholeAnswer:
+        """Send one request and read its answer.
 
         It uses the connection pool directly: what requests adds to it (cookies, redirects, hooks)
         is not wanted here, and takes longer than the exchange itself.
         """
-        headers = {**_HEADERS, **outbound.headers}
-        body = None
-        if outbound.form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-            body = urlencode(outbound.form).encode("ascii")
         url = outbound.url
         origin = "{0.scheme}://{0.netloc}".format(urlsplit(url))
         pools = self._plain if presented is None else presented.pools
         route = pools.routes.get(origin) or self._find_route(origin, presented)
+        headers = {"Host": route.host, **_HEADERS, **outbound.headers}
+        body = None
+        if outbound.form is not None:
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            body = urlencode(outbound.form).encode("ascii")
         target = url[len(origin) :]
         if not target.startswith("/"):
             target = f"/{target}"
-        raw: urllib3.BaseHTTPResponse = route.pool.urlopen(
+        received: WholeAnswer = route.pool.urlopen(
             outbound.method,
             f"{origin}{target}" if route.whole_url else target,
             body=body,
@@ -209,10 +199,8 @@ class Http:
             retries=False,
             redirect=False,
             assert_same_host=False,  # the host of a proxy is another one
-            preload_content=False,
-            decode_content=False,
         )
-        return raw
+        return received
 
     def api(
         self,
@@ -260,9 +248,11 @@ class Http:
         """Find the connections to an origin, through the environment's proxy if it has one."""
         pools = self._plain if presented is None else presented.pools
         mounted = self._mounted.get(origin)
+        scheme, _, netloc = origin.partition("://")
+        host = netloc.removesuffix(_DEFAULT_PORTS[scheme])
         if mounted is not None:
             certified = presented and mounted.certified(presented.certificate)
-            route = Route(certified or mounted.plain, False)
+            route = Route(certified or mounted.plain, host, whole_url=False)
         else:
             request = requests.PreparedRequest()
             request.url = origin
@@ -271,7 +261,7 @@ class Http:
                 request, verify=True, proxies=proxies
             )
             whole_url = not pools.adapter.request_url(request, proxies).startswith("/")
-            route = Route(pool, whole_url)
+            route = Route(pool, host, whole_url)
         pools.routes[origin] = route
         return route
 
@@ -283,28 +273,16 @@ class _Mounted(NamedTuple):
     certified: Callable[[ClientCertificate], urllib3.HTTPConnectionPool]
 
 
-def _read(raw: urllib3.BaseHTTPResponse) -> bytes:
-    if raw.status < 200:
-        return b""  # no final answer; the body is not read, so that the connection is closed
-    codings = raw.headers.get("Content-Encoding", "").lower().split(",")
+def _check_body(received: WholeAnswer) -> None:
+    """Refuse a body that is compressed or too large."""
+    codings = received.headers.get("Content-Encoding", "").lower().split(",")
     if not _COMPRESSIONS.isdisjoint(each.strip() for each in codings):
-        raise ProviderUnavailable(
-            "provider_answer",
-            "compressed, though identity was asked for",
-            received=raw.status,
-        )
-    chunks: list[bytes] = []
-    length = 0
-    # Read until nothing comes, even if one read gave the whole body: only then does urllib3 report
-    # a body that was cut off.
-    while chunk := raw.read(_CHUNK, decode_content=False):
-        length += len(chunk)
-        if length > MAX_BODY:
-            raise ProviderUnavailable(
-                "provider_answer", f"larger than {MAX_BODY} bytes", received=raw.status
-            )
-        chunks.append(chunk)
-    return b"".join(chunks)
+        fault = "compressed, though identity was asked for"
+    elif len(received.body) > MAX_BODY:
+        fault = f"larger than {MAX_BODY} bytes"
+    else:
+        return
+    raise ProviderUnavailable("provider_answer", fault, received=received.status)
 
 
 def _parse_document(body: bytes) -> tuple[Mapping[str, Any] | None, str]:

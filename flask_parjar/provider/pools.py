@@ -36,11 +36,13 @@ class Route(NamedTuple):
     """How to reach one origin.
 
     :param pool: the connections to it (urllib3 has no better type for them).
+    :param host: the ``Host`` of its requests (RFC 9110 section 7.2).
     :param whole_url: whether the request line has the whole URL, as a proxy for plain http needs
         it (RFC 9112 section 3.2.2).
     """
 
     pool: Any
+    host: str
     whole_url: bool
 
 

@@ -135,7 +135,6 @@ def wsgi_pool(
         pass
 
     Connection.app, Connection.origin = staticmethod(presenting(certificate, app)), origin
-    Connection.default_port = default_port  # else the Host header would name the port
     pool: Any = HTTPConnectionPool(str(parts.hostname), parts.port or default_port)
     pool.ConnectionCls = Connection
     made: HTTPConnectionPool = pool
@@ -174,7 +173,7 @@ class _WSGIConnection(BoundedConnection):
 
 
 class _Socket:
-    """As much of a socket as http.client and urllib3 need."""
+    """As much of a socket as `BoundedConnection` needs."""
 
     def __init__(self, app: WSGIApplication, origin: str) -> None:
         self._app = app
@@ -186,10 +185,10 @@ class _Socket:
         """Take a part of the request."""
         self._request += data
 
-    def makefile(self, mode: str, buffering: int = -1) -> io.BufferedReader:
+    def makefile(self, mode: str, buffering: int) -> _Answer:
         """The answer of the app to the request that has come."""
         request, self._request = bytes(self._request), bytearray()
-        return io.BufferedReader(_Answer(lambda: _answer(self._app, self._origin, request)))
+        return _Answer(lambda: _answer(self._app, self._origin, request))
 
     def settimeout(self, seconds: float | None) -> None:
         """Set the time-out, which the reader looks at."""

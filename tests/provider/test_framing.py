@@ -1,10 +1,11 @@
-"""What HTTP answers are accepted, and how long one may take: pieces of `framing`."""
+"""The readers underneath an answer: of a socket until a deadline, and of a body in chunks."""
 
 from __future__ import annotations
 
 import io
 import socket
 import time
+from http.client import IncompleteRead
 
 import pytest
 
@@ -23,15 +24,14 @@ def test_bytes_that_are_always_there_end_too() -> None:
     with ours, theirs:
         ours.settimeout(0.2)
         theirs.sendall(b"x" * 1000)
-        raw = ours.makefile("rb", buffering=0)
-        reader = _DeadlineReader(raw, ours)  # type: ignore[arg-type]
+        reader = _DeadlineReader(ours)
         with reader:
             assert reader.readable()
             assert reader.readinto(bytearray(1)) == 1
             time.sleep(0.25)
             with pytest.raises(TimeoutError, match="whole exchange"):
                 reader.readinto(bytearray(1))
-        assert reader.closed and raw.closed
+        assert reader.closed
         assert isinstance(reader, io.RawIOBase)
 
 
@@ -39,7 +39,7 @@ def test_a_socket_that_is_not_to_wait_is_looked_at_after_the_deadline_too() -> N
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(0.01)
-        with _DeadlineReader(ours.makefile("rb", buffering=0), ours) as reader:  # type: ignore[arg-type]
+        with _DeadlineReader(ours) as reader:
             time.sleep(0.02)
             ours.settimeout(0)
             assert reader.readinto(bytearray(1)) is None
@@ -80,6 +80,27 @@ def test_chunks_give_no_more_than_is_theirs() -> None:
     assert chunks.read(100) == b"\r\n"
     chunks.readline()
     assert chunks.read() == SAID[3:]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 4, 6])
+def test_chunks_are_read_up_to_a_limit(limit: int) -> None:
+    chunks = _Chunks(io.BufferedReader(io.BytesIO(CHUNKS)))  # type: ignore[arg-type]
+    assert (chunks.read_whole(limit), chunks.ended) == (SAID[:limit], False)
+
+
+@pytest.mark.parametrize("limit", [8, 1000])
+def test_chunks_are_read_to_their_end(limit: int) -> None:
+    chunks = _Chunks(io.BufferedReader(io.BytesIO(CHUNKS)))  # type: ignore[arg-type]
+    assert (chunks.read_whole(limit), chunks.ended) == (SAID, True)
+
+
+@pytest.mark.parametrize("length", range(len(CHUNKS) - 2))
+def test_chunks_that_are_cut_off(length: int) -> None:
+    """Without the empty line at the end they are complete: see the trailer section."""
+    chunks = _Chunks(io.BufferedReader(io.BytesIO(CHUNKS[:length])))  # type: ignore[arg-type]
+    with pytest.raises(IncompleteRead):
+        chunks.read_whole(1000)
+    assert not chunks.ended
 
 
 def fields_of(text: bytes) -> list[tuple[str, str]]:

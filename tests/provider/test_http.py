@@ -11,6 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,8 +22,7 @@ import trustme
 from flask_parjar.errors import ProviderUnavailable
 from flask_parjar.protocol.outbound import Answer, Outbound
 from flask_parjar.provider import Http
-from flask_parjar.provider.adapters import tls_context, usable_for
-from flask_parjar.provider.http import MAX_BODY
+from flask_parjar.provider.adapters import MAX_BODY, tls_context, usable_for
 from tests.support.framing import ALLOWED, LAST, MALFORMED, NO_STATUS_LINES, SAID, chunked, sized
 from tests.support.raw_server import RawServer, always, answer, raw_server, read_request
 from tests.support.threads import at_once, switching_often
@@ -297,13 +297,72 @@ def test_a_body_without_end_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize("size, taken", [(MAX_BODY, True), (MAX_BODY + 1, False)])
-def test_the_largest_body(size: int, taken: bool) -> None:
+@pytest.mark.parametrize("chunk", [0, 1000, MAX_BODY - 1, MAX_BODY + 1])
+def test_the_largest_body(size: int, taken: bool, chunk: int) -> None:
     body = b'{"a":"' + b"x" * (size - 8) + b'"}'
-    with raw_server(always(answer(body))) as server:
+    whole = answer(body)
+    if chunk:
+        pieces = [body[at : at + chunk] for at in range(0, size, chunk)]
+        chunks = [f"{len(each):x}\r\n".encode() + each + b"\r\n" for each in pieces]
+        whole = chunked(body=b"".join(chunks) + b"0\r\n\r\n")
+    with raw_server(always(whole)) as server:
         if taken:
             assert len(send(Http(timeout=5), "GET", server.url).body) == size
         else:
             assert fails(Http(timeout=5), server.url).error_code == "provider_answer"
+
+
+def head_of(outbound: Outbound) -> list[bytes]:
+    """Send a request to a server of this test: the lines of its head as they come."""
+    seen: list[bytes] = []
+
+    def record(connection: socket.socket) -> None:
+        seen.append(read_request(connection))
+        connection.sendall(answer(b"{}"))
+
+    with raw_server(record) as server:
+        url = outbound.url.format(url=server.url.rstrip("/"), port=server.port)
+        Http(timeout=5).send(replace(outbound, url=url))
+    return seen[0].partition(b"\r\n\r\n")[0].split(b"\r\n")
+
+
+@pytest.mark.parametrize(
+    ("method", "headers"),
+    [
+        ("GET", {"X": "a\r\nY: b"}),
+        ("GET", {"X": "a\nY: b"}),
+        ("GET", {"X": "a\0"}),
+        ("GET", {"X": "\u00e9"}),
+        ("GET", {"X: a\r\nY": "b"}),
+        ("GET", {"X Y": "b"}),
+        ("GET", {"": "b"}),
+        ("GET /b HTTP/1.1\r\nX: a\r\n", {}),
+    ],
+)
+def test_a_head_that_would_end_elsewhere_is_not_sent(method: str, headers: dict[str, str]) -> None:
+    """Methods and headers are checked before; this is the last look at what is sent."""
+    with pytest.raises(ValueError, match="not allowed"):
+        head_of(Outbound(method=method, url="{url}/", headers=headers))
+
+
+@pytest.mark.parametrize(
+    ("url", "target", "host"),
+    [
+        ("{url}/a?b", "/a?b", "127.0.0.1"),
+        ("{url}/a b", "/a%20b", "127.0.0.1"),
+        ("{url}/\u00e9", "/%C3%A9", "127.0.0.1"),
+        ("{url}/a#b", "/a", "127.0.0.1"),
+        ("HTTP://localhost:{port}?b", "/?b", "localhost"),
+    ],
+)
+def test_the_head_of_a_request(url: str, target: str, host: str) -> None:
+    """``Host`` is the authority of the URL (RFC 9110 section 7.2)."""
+    first, *lines = head_of(Outbound.post(url, {"a": "b c"}))
+    fields = dict(line.decode().split(": ") for line in lines)
+    assert first == f"POST {target} HTTP/1.1".encode()
+    assert fields["Host"].partition(":")[0] == host
+    assert fields["Content-Length"] == "5"
+    assert "Transfer-Encoding" not in fields and len(fields) == len(lines)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip", "br", "utf-8, gzip", "gzip,br"])

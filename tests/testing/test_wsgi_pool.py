@@ -53,6 +53,30 @@ def test_an_answer_is_read_whole_and_closed(body: Iterable[bytes], length: str |
     assert not isinstance(body, Pieces) or body.closed == closed + 2
 
 
+@pytest.mark.parametrize(
+    ("origin", "host"),
+    [
+        ("https://op.example:443", "op.example"),
+        ("http://op.example:80", "op.example"),
+        ("https://op.example:80", "op.example:80"),
+        ("http://[::1]:8080", "[::1]:8080"),
+        ("https://[::1]:443", "[::1]"),
+    ],
+)
+def test_the_default_port_is_not_in_the_host(origin: str, host: str) -> None:
+    seen: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        seen.append(environ["HTTP_HOST"])
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [b"{}"]
+
+    http = Http(timeout=5)
+    http.mount(origin, wsgi_pool(app, origin))
+    http.send(Outbound(method="GET", url=f"{origin}/path"))
+    assert seen == [host]
+
+
 @pytest.mark.filterwarnings("error")
 def test_an_app_that_raises_leaves_no_response_behind() -> None:
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
