@@ -317,16 +317,16 @@ def _current_or_raise() -> _Current:
 def _current() -> _Current:
     """What this request knows of its session, looked up once."""
     stored: object = flask_session.get(SESSION_KEY)
-    cached: _Current | None = request.environ.get(_CACHED)
+    environ = request.environ
+    cached: _Current | None = environ.get(_CACHED)
     # Reuse the cached identity only if it was built from this very value. A login in this request
     # replaces the value, and a dispatcher may pass the environ to an app with its own session.
     if cached is not None and cached.stored is stored:
         return cached
-    return _look_up(current_runtime(), stored)
+    return _look_up(current_runtime(), stored, environ)
 
 
-def _look_up(runtime: Runtime, stored: object) -> _Current:
-    environ = request.environ
+def _look_up(runtime: Runtime, stored: object, environ: dict[str, Any]) -> _Current:
     record = _read_record(runtime, stored)
     if record is not None:
         try:
