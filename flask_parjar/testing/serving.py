@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import ssl
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import requests
@@ -128,17 +130,7 @@ def wsgi_pool(
     :param origin: such as ``https://op.example``.
     :param certificate: the client certificate, as PEM, that the TLS connection would present.
     """
-    parts = urlsplit(origin)
-    default_port = {"https": 443, "http": 80}[parts.scheme]
-
-    class Connection(_WSGIConnection):
-        pass
-
-    Connection.app, Connection.origin = staticmethod(presenting(certificate, app)), origin
-    pool: Any = HTTPConnectionPool(str(parts.hostname), parts.port or default_port)
-    pool.ConnectionCls = Connection
-    made: HTTPConnectionPool = pool
-    return made
+    return _WSGIPool(presenting(certificate, app), origin)
 
 
 def presenting(certificate: str | None, app: WSGIApplication) -> WSGIApplication:
@@ -155,15 +147,32 @@ def presenting(certificate: str | None, app: WSGIApplication) -> WSGIApplication
     return called
 
 
+class _WSGIPool(HTTPConnectionPool):
+    """A pool whose connections lead into a WSGI app.
+
+    urllib3 keeps the idle connections of a pool until the pool is gone, to close them then. So they
+    know the pool by a weak reference: if they held the app, and the app the pool, none of the three
+    would ever be freed.
+    """
+
+    def __init__(self, app: WSGIApplication, origin: str) -> None:
+        parts = urlsplit(origin)
+        super().__init__(str(parts.hostname), parts.port)
+        self.app = app
+        self.origin = origin
+        self.ConnectionCls: Any = functools.partial(_WSGIConnection, weakref.ref(self))
+
+
 class _WSGIConnection(BoundedConnection):
     """A connection of urllib3's whose socket is a `_Socket`."""
 
-    app: Any
-    origin: str
+    def __init__(self, pool: Callable[[], _WSGIPool | None], **options: Any) -> None:
+        super().__init__(**options)
+        self._pool = pool
 
     def connect(self) -> None:
         """Open the socket."""
-        self.sock: Any = _Socket(self.app, self.origin)
+        self.sock: Any = _Socket(self._pool)
         self.sock.settimeout(self.timeout)
 
     @property
@@ -173,11 +182,13 @@ class _WSGIConnection(BoundedConnection):
 
 
 class _Socket:
-    """As much of a socket as `BoundedConnection` needs."""
+    """As much of a socket as `BoundedConnection` needs.
 
-    def __init__(self, app: WSGIApplication, origin: str) -> None:
-        self._app = app
-        self._origin = origin
+    :param pool: gives the pool, which has the app.
+    """
+
+    def __init__(self, pool: Callable[[], _WSGIPool | None]) -> None:
+        self._pool = pool
         self._request = bytearray()
         self._timeout: float | None = None
 
@@ -188,7 +199,8 @@ class _Socket:
     def makefile(self, mode: str, buffering: int) -> _Answer:
         """The answer of the app to the request that has come."""
         request, self._request = bytes(self._request), bytearray()
-        return _Answer(lambda: _answer(self._app, self._origin, request))
+        pool = cast(_WSGIPool, self._pool())  # its method is under way, so it is there
+        return _Answer(functools.partial(_answer, pool.app, pool.origin, request))
 
     def settimeout(self, seconds: float | None) -> None:
         """Set the time-out, which the reader looks at."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,9 @@ import pytest
 
 from flask_parjar.protocol.outbound import Outbound
 from flask_parjar.provider import Http
+from flask_parjar.testing import DevProvider
 from flask_parjar.testing.serving import wsgi_pool
+from tests.support.site import Visitor, make_site
 
 ORIGIN = "https://op.example"
 
@@ -75,6 +78,17 @@ def test_the_default_port_is_not_in_the_host(origin: str, host: str) -> None:
     http.mount(origin, wsgi_pool(app, origin))
     http.send(Outbound(method="GET", url=f"{origin}/path"))
     assert seen == [host]
+
+
+def test_a_site_and_its_provider_are_freed_after_their_test() -> None:
+    """Each test makes both: without this, the memory of a test run would grow with its length."""
+    provider = DevProvider("https://op.example")
+    app = make_site(provider)
+    Visitor(app, provider).log_in()
+    made = [weakref.ref(each) for each in (app, provider, provider.app)]
+    del app, provider
+    gc.collect()
+    assert [each() for each in made] == [None, None, None]
 
 
 @pytest.mark.filterwarnings("error")
