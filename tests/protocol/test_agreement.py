@@ -22,6 +22,8 @@ from flask_parjar.protocol.binding import begin_bearer
 from flask_parjar.protocol.client import ClientConfig
 from flask_parjar.protocol.client_auth import (
     ClientAssertion,
+    FormerKey,
+    GivenAssertion,
     PublicClient,
     SecretInBody,
     SecretInHeader,
@@ -129,6 +131,7 @@ def test_fields_that_are_copied_from_the_configuration_or_the_metadata() -> None
         userinfo=True,
         authorization_params={"audience": "a"},
         trusted_audiences=("https://api.example",),
+        tenants=frozenset({"t1", "t2"}),
         clock_skew=5,
     )
     agreement = agreed(
@@ -139,6 +142,7 @@ def test_fields_that_are_copied_from_the_configuration_or_the_metadata() -> None
             revocation_endpoint=f"{ISSUER}/revoke",
             end_session_endpoint=f"{ISSUER}/end",
             authorization_response_iss_parameter_supported=True,
+            authorization_details_types_supported=["payment", "account"],
         ),
     )
     assert agreement.endpoints == dataclasses.replace(
@@ -150,6 +154,8 @@ def test_fields_that_are_copied_from_the_configuration_or_the_metadata() -> None
     assert (agreement.response_mode, agreement.fetch_userinfo) == ("form_post", True)
     assert agreement.authorization_params == {"audience": "a"}
     assert agreement.trusted_audiences == ("https://api.example",)
+    assert agreement.tenants == {"t1", "t2"}
+    assert agreement.details_types == ("payment", "account")
     assert (agreement.clock_skew, agreement.iss_required) == (5, True)
 
 
@@ -215,6 +221,20 @@ def test_the_profile_says_what_an_unlisted_algorithm_means() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "fields"),
+    [("RS256", {"signing_alg": "RS256"}), ("ES256", {}), ("EdDSA", {"signing_alg": "EdDSA"})],
+)
+def test_no_key_signs_what_the_profile_does_not_permit(name: str, fields: dict[str, Any]) -> None:
+    """Not even where the configuration names it and the provider lists nothing."""
+    profile = dataclasses.replace(OPENID_CONNECT, algs=OPENID_CONNECT.algs - {name})
+    client = make_client(signing_keys=(signing_key(name),), **fields)
+    assert isinstance(agree(client, make_metadata(), OPENID_CONNECT), Agreement)
+    found = agree(client, make_metadata(), profile)
+    assert isinstance(found, tuple)
+    assert {each.code for each in found} == {"client_auth_unsupported", "signing_alg_unsupported"}
+
+
+@pytest.mark.parametrize(
     "said, read", [(True, True), (False, False), (None, False), ("true", False)]
 )
 def test_whether_claims_are_read(said: object, read: bool) -> None:
@@ -236,6 +256,22 @@ def test_whether_claims_are_read(said: object, read: bool) -> None:
 def test_the_levels_that_are_listed(said: object, listed: tuple[str, ...]) -> None:
     """A list of another form counts as silence, and no login ends because of it."""
     assert agreed(CLIENT, make_metadata(acr_values_supported=said)).acr_values == listed
+
+
+@pytest.mark.parametrize(
+    ("said", "prompt"),
+    [
+        (["login", "select_account"], "select_account"),
+        (["login", "consent"], "login"),
+        ([], "login"),
+        (None, "login"),
+        ("select_account", "login"),
+    ],
+)
+def test_the_prompt_for_another_account(said: object, prompt: str) -> None:
+    """Every provider must know ``login`` (OpenID Connect Core 15.1)."""
+    metadata = make_metadata(prompt_values_supported=said)
+    assert agreed(CLIENT, metadata).other_account_prompt == prompt
 
 
 @pytest.mark.parametrize("challenges", [["S256"], ["plain", "S256"], None])
@@ -375,6 +411,15 @@ def test_no_algorithm_for_dpop_proofs(listed: list[str]) -> None:
     client = dataclasses.replace(CLIENT, dpop=True)
     with disagreed("dpop_alg_unsupported", "ES256", str(listed)):
         agreed(client, make_metadata(dpop_signing_alg_values_supported=listed))
+
+
+def test_dpop_proofs_where_the_provider_lists_nothing_are_signed_with_es256_alone() -> None:
+    client = dataclasses.replace(CLIENT, dpop=True, request="pushed", client_auth="none")
+    profile = dataclasses.replace(OPENID_CONNECT, algs=OPENID_CONNECT.algs - {"ES256"})
+    found = agree(client, make_metadata(), profile)
+    assert isinstance(found, tuple)
+    assert [each.code for each in found] == ["dpop_alg_unsupported"]
+    assert "['ES256']" in found[0].detail
 
 
 def test_userinfo() -> None:
@@ -591,6 +636,12 @@ def test_the_lifetime_of_request_objects() -> None:
         assert signing is not None and signing.lifetime == lifetime
 
 
+def test_what_is_sent_beside_request_objects() -> None:
+    client = dataclasses.replace(CLIENT, request_beside=("scope", "nonce"))
+    signing = agreed(client, make_metadata()).request_signing
+    assert signing is not None and signing.beside == ("scope", "nonce")
+
+
 def test_the_first_key_signs() -> None:
     client = make_client(signing_keys=(signing_key("ES384"), signing_key("ES256")))
     signing = agreed(client, make_metadata()).request_signing
@@ -598,6 +649,10 @@ def test_the_first_key_signs() -> None:
     assert (signing.key, signing.alg) == (signing_key("ES384"), "ES384")
     assert not signing.announced
     assert request_alg(agreed(client, make_metadata())) == "ES384"
+
+
+def read_assertion() -> str:
+    return "e30.e30.AA"
 
 
 SECRET = {"client_secret": "secret"}
@@ -614,6 +669,9 @@ SECRET_KEY = parse_shared_secret("a client secret of more than 32 bytes")
         (SECRET, ["client_secret_post"], "client_secret_post"),
         ({**SECRET, "client_auth": "client_secret_post"}, None, "client_secret_post"),
         ({**SECRET, "client_auth": "private_key_jwt"}, None, "private_key_jwt"),
+        ({"client_assertion": read_assertion}, None, "given"),
+        ({"client_assertion": read_assertion}, ["private_key_jwt"], "given"),
+        ({**SECRET, "client_assertion": read_assertion}, None, "client_secret_basic"),
         ({"client_auth": "none"}, ["none"], "none"),
         ({"client_auth": "none"}, None, "none"),
         ({"client_auth": "none"}, ["private_key_jwt"], "none"),
@@ -638,6 +696,7 @@ def test_client_authentication(
             "client_secret_basic": SecretInHeader(client_id=CLIENT_ID, client_secret="secret"),
             "client_secret_post": SecretInBody(client_id=CLIENT_ID, client_secret="secret"),
             "none": PublicClient(client_id=CLIENT_ID),
+            "given": GivenAssertion(client_id=CLIENT_ID, read=read_assertion),
         }[chosen]
     )
 
@@ -665,6 +724,38 @@ def test_the_audience_of_the_assertion(setting: str, audience: str | None) -> No
     proof = agreed(client, make_metadata()).client_auth
     assert isinstance(proof, ClientAssertion)
     assert proof.audience == audience
+
+
+def test_the_further_claims_of_the_assertion() -> None:
+    def further_claims() -> dict[str, Any]:
+        return {"tenant": "t1"}
+
+    client = dataclasses.replace(CLIENT, assertion_claims=further_claims)
+    proof = agreed(client, make_metadata()).client_auth
+    assert isinstance(proof, ClientAssertion)
+    assert proof.further_claims is further_claims
+
+
+@pytest.mark.parametrize(
+    ("listed", "algs"),
+    [
+        (None, {"EdDSA": "EdDSA", "RS256": "RS256"}),
+        (["ES256", "PS256", "Ed25519"], {"EdDSA": "Ed25519", "RS256": "PS256"}),
+        (["ES256", "PS256"], {"RS256": "PS256"}),
+        (["ES256"], {}),
+    ],
+)
+def test_former_keys_have_their_own_algorithms(
+    listed: list[str] | None, algs: dict[str, str]
+) -> None:
+    """A key whose algorithms the provider does not list is left out."""
+    client = make_client(signing_keys=tuple(map(signing_key, ("ES256", "EdDSA", "RS256"))))
+    metadata = make_metadata(token_endpoint_auth_signing_alg_values_supported=listed)
+    proof = agreed(client, metadata).client_auth
+    assert isinstance(proof, ClientAssertion)
+    assert proof.former == {
+        signing_key(name).mark: FormerKey(signing_key(name), alg) for name, alg in algs.items()
+    }
 
 
 @pytest.mark.parametrize(
@@ -814,27 +905,35 @@ KEYS_TO_DECRYPT = parse_decryption_keys(P384_JWK)
 REGISTERED = Encryption(alg="ECDH-ES", encs=("A256GCM", "A128GCM"))
 
 
-@pytest.mark.parametrize("kind", ["id_token", "userinfo"])
+#: What may be encrypted for us, and how the names of the provider's lists begin.
+ENCRYPTED = {"id_token": "id_token", "userinfo": "userinfo", "response": "authorization"}
+
+
+@pytest.mark.parametrize("kind", ENCRYPTED)
 def test_encryption_that_was_registered_and_what_the_provider_lists(kind: str) -> None:
     client = dataclasses.replace(
         CLIENT, encryption_keys=KEYS_TO_DECRYPT, **{f"{kind}_encryption": REGISTERED}
     )
 
     def outcome(**lists: list[str]) -> Agreement | tuple[Disagreement, ...]:
-        listed = {f"{kind}_encryption_{what}_values_supported": v for what, v in lists.items()}
+        start = f"{ENCRYPTED[kind]}_encryption"
+        listed = {f"{start}_{what}_values_supported": v for what, v in lists.items()}
         return agree(client, make_metadata(**listed), OPENID_CONNECT)
 
     expected = Decryption(encryption=REGISTERED, keys=KEYS_TO_DECRYPT)
     for lists in ({}, {"alg": ["RSA1_5", "ECDH-ES"]}, {"enc": ["A128GCM", "A192GCM"]}):
         found = outcome(**lists)
         assert isinstance(found, Agreement)
-        assert getattr(found, f"{kind}_decryption") == expected
-        other = "userinfo" if kind == "id_token" else "id_token"
-        assert getattr(found, f"{other}_decryption") is None
+        assert {each: getattr(found, f"{each}_decryption") for each in ENCRYPTED} == {
+            **dict.fromkeys(ENCRYPTED),
+            kind: expected,
+        }
     for lists in ({"alg": ["RSA-OAEP"]}, {"alg": []}, {"enc": ["A256CBC-HS512"]}, {"enc": []}):
         found = outcome(**lists)
         assert isinstance(found, tuple)
         assert [each.code for each in found] == [f"{kind}_encryption_unsupported"]
+        values = (REGISTERED.alg, *REGISTERED.encs, *map(str, lists.values()))
+        assert [value for value in values if value not in found[0].detail] == []
 
 
 _ALG = "request_object_encryption_alg_values_supported"
@@ -880,6 +979,9 @@ def test_an_encryption_of_requests_that_is_not_listed(
     found = agree(client, make_metadata(**lists), OPENID_CONNECT)
     assert isinstance(found, tuple)
     assert [each.code for each in found] == ["request_encryption_unsupported"]
+    listed = lists.get(_ALG, []), lists.get(_ENC, ["A128CBC-HS256"])
+    values = ("RSA-OAEP-256", pinned or "", *map(str, listed))
+    assert [value for value in values if value not in found[0].detail] == []
 
 
 # Mutual TLS (RFC 8705).
@@ -948,5 +1050,5 @@ def test_an_alias_of_the_push_endpoint_does_not_make_requests_pushed() -> None:
 @pytest.mark.parametrize("said", [False, None])
 def test_tokens_are_bound_to_a_certificate_if_the_provider_says_so(said: bool | None) -> None:
     assert agreed(BINDING, mtls_metadata()).begin_binding("x") == CertificateBinding()
-    with disagreed("bound_tokens_unsupported"):
+    with disagreed("bound_tokens_unsupported", ISSUER):
         agreed(BINDING, mtls_metadata(tls_client_certificate_bound_access_tokens=said))

@@ -20,6 +20,8 @@ from flask_parjar.protocol.authorization import (
     PushedRequest,
     RequestObject,
     asked_resources,
+    configured_details_types,
+    configured_resources,
 )
 from flask_parjar.protocol.binding import BEARER, Bearer, TokenBinding
 from flask_parjar.protocol.client_auth import SecretInBody
@@ -156,6 +158,65 @@ def test_the_apis_that_a_login_asks_for(
     assert (list(sent) if isinstance(sent, list | tuple) else [sent] * bool(sent)) == list(asked)
 
 
+@pytest.mark.parametrize(
+    ("configured", "resources"),
+    [(None, ()), ("urn:c", ("urn:c",)), (["urn:c", "urn:d"], ("urn:c", "urn:d")), ([], ())],
+)
+def test_the_apis_of_the_configuration(configured: Any, resources: tuple[str, ...]) -> None:
+    params = {} if configured is None else {"resource": configured}
+    assert configured_resources({"audience": "a", **params}) == resources
+
+
+@pytest.mark.parametrize(
+    ("configured", "types"),
+    [(None, ()), ([{"type": "b"}, {"type": "a"}, {"type": "b"}], ("b", "a", "b")), ([], ())],
+)
+def test_the_types_of_details_of_the_configuration(configured: Any, types: tuple[str, ...]) -> None:
+    params = {} if configured is None else {"authorization_details": configured}
+    assert configured_details_types({"audience": "a", **params}) == types
+
+
+@pytest.mark.parametrize("listed", [None, ("payment", "account"), ("account",), ()])
+def test_types_of_details_that_the_provider_does_not_list(listed: tuple[str, ...] | None) -> None:
+    """RFC 9396 section 10. Where nothing is listed, each type may be known."""
+    transaction = make_transaction(details_types=("payment", "account"))
+    agreement = make_agreement(details_types=listed)
+    options = LoginOptions(authorization_details=[{"type": "payment"}, {"type": "account"}])
+    if listed is None or "payment" in listed:
+        request = AuthorizationRequest.build(agreement, transaction, options, binding=BEARER)
+        assert request.parameters["authorization_details"] == options.authorization_details
+        return
+    with refused(LoginError, "authorization_details_unsupported", "payment", str([*listed])):
+        AuthorizationRequest.build(agreement, transaction, options, binding=BEARER)
+
+
+@pytest.mark.parametrize(
+    ("fields", "configured", "other_account_prompt", "prompt"),
+    [
+        ({}, {}, "login", "login"),
+        ({}, {}, "select_account", "select_account"),
+        ({"prompt": "consent"}, {}, "select_account", "consent select_account"),
+        ({"prompt": "login"}, {}, "select_account", "login"),
+        ({"prompt": "select_account consent"}, {}, "login", "select_account consent"),
+        ({"prompt": "none"}, {}, "login", "login"),
+        ({}, {"prompt": "consent"}, "login", "consent login"),
+        ({}, {"prompt": "none"}, "select_account", "select_account"),
+        ({"params": {"prompt": "consent"}}, {"prompt": "login"}, "login", "consent login"),
+        ({"prompt": "consent", "params": {"prompt": "login"}}, {}, "login", "consent login"),
+        ({"prompt": "consent"}, {"prompt": "login"}, "login", "consent login"),
+    ],
+)
+def test_another_account_can_be_chosen(
+    fields: dict[str, Any], configured: dict[str, Any], other_account_prompt: str, prompt: str
+) -> None:
+    """What is asked for already is kept, except ``none``, which lets nobody choose."""
+    options = LoginOptions(other_account=True, **fields)
+    request = build(
+        options, authorization_params=configured, other_account_prompt=other_account_prompt
+    )
+    assert request.parameters == {**ALWAYS, "prompt": prompt}
+
+
 def test_options_that_choose_and_ask_for_nothing() -> None:
     assert build(LoginOptions(provider="other", scopes=["openid", "x"])).parameters == ALWAYS
     assert build(LoginOptions(claims={})).parameters == ALWAYS
@@ -213,6 +274,19 @@ def test_all_that_is_reserved() -> None:
     assert frozenset(RESERVED) == RESERVED_PARAMETERS
     with invalid("exp, scope"):
         LoginOptions(params={"scope": "x", "exp": 5})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("resource", "orders"),
+        ("resource", ["https://rs.example", 7]),
+        ("authorization_details", [{"amount": 7}]),
+    ],
+)
+def test_params_are_checked_as_the_options_of_their_names(name: str, value: Any) -> None:
+    with invalid(name):
+        LoginOptions(params={"organization": "o1", name: value})
 
 
 @pytest.mark.parametrize("options", [{"scopes": "openid email"}, {"acr_values": "phr"}])
@@ -305,6 +379,7 @@ def test_claims_that_make_no_sense_are_refused(option: str, value: Any) -> None:
         ("acr_values", ("urn:mace:incommon:iap:silver", "phr")),
         ("scopes", ("openid", "https://api.example/orders.read")),
         ("resource", ("https://a.example/v1", "urn:example:orders")),
+        ("assertion_claims", {"tenant": "t1", "roles": ["a", None]}),
         ("params", {"organization": "o1", "flags": [1, None, {"a": 0.5}]}),
     ],
 )
@@ -554,6 +629,22 @@ def test_audience_and_lifetime_are_those_of_the_agreement() -> None:
     assert (claims["aud"], claims["exp"] - claims["nbf"]) == ("https://tenant.example/", 75)
 
 
+def test_parameters_beside_a_pushed_request_object() -> None:
+    """They are inside too. A name that the request does not have is left out."""
+    names = ("scope", "max_age", "resource", "login_hint")
+    agreed = dataclasses.replace(signing("ES256"), beside=names)
+    options = LoginOptions(max_age=300, resource=["https://a.example", "https://b.example"])
+    signed = RequestObject.sign(build(options), agreed, now=NOW)
+    beside = {
+        "scope": "openid profile",
+        "max_age": "300",
+        "resource": ["https://a.example", "https://b.example"],
+    }
+    assert signed.beside == beside
+    assert signed.as_form() == {**beside, "client_id": CLIENT_ID, "request": signed.jwt}
+    assert (signed.claims["scope"], signed.claims["max_age"]) == ("openid profile", 300)
+
+
 def test_it_is_encrypted_for_the_provider() -> None:
     signed = sign()
     jwk = {**public(EC_JWK), "use": "enc", "kid": "enc-1"}
@@ -610,6 +701,14 @@ def test_the_url_keeps_the_endpoints_own_query(endpoint: str, start: str) -> Non
     redirect = make_redirect(endpoint, {"a": "b c&d", "e": "é"})
     assert redirect.url == start + "a=b+c%26d&e=%C3%A9"
     assert "b c&d" not in repr(redirect)
+
+
+def test_the_parts_of_a_redirect() -> None:
+    endpoint, signed = f"{ISSUER}/authorize", sign()
+    parameters = {"client_id": CLIENT_ID, "request_uri": "urn:x"}
+    redirect = AuthorizationRedirect.build(endpoint, parameters, request_object=signed)
+    assert (redirect.endpoint, redirect.parameters) == (endpoint, parameters)
+    assert redirect.request_object is signed
 
 
 def test_the_url_repeats_the_parameters_of_a_list() -> None:
