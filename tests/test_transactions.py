@@ -49,6 +49,7 @@ from flask_parjar.web.transactions import (
     remove_transaction,
     start_transaction,
 )
+from tests.protocol.examples import signing_key
 from tests.support.clock import Clock
 from tests.support.errors import invalid, refused
 from tests.support.signed_state import encoded, signed_state
@@ -123,6 +124,33 @@ def test_a_transaction_has_what_was_asked(client: ClientConfig) -> None:
     asked = start(client, scopes=["openid"], max_age=0, acr_values=["gold"], essential_acr=True)
     assert (asked.scopes, asked.max_age, asked.acr_values) == (("openid",), 0, ("gold",))
     assert start(client, acr_values=["gold"]).acr_values == ()
+
+
+def test_a_transaction_has_what_the_tokens_are_for(client: ClientConfig) -> None:
+    asked = start(
+        client,
+        resource="https://b.example",
+        authorization_details=[{"type": "payment"}, {"type": "account"}],
+        assertion_claims={"org": ["1"]},
+    )
+    assert asked.resources == ("https://b.example",)
+    assert sorted(asked.details_types) == ["account", "payment"]
+    assert asked.assertion_claims == {"org": ["1"]}
+
+
+def test_a_transaction_names_its_key_if_there_are_several(client: ClientConfig) -> None:
+    first, second = signing_key("ES256"), signing_key("ES384")
+    one = dataclasses.replace(client, client_auth="private_key_jwt", signing_keys=(first,))
+    several = dataclasses.replace(one, signing_keys=(first, second))
+    assert (start(one).assertion_key, start(several).assertion_key) == (None, first.mark)
+    assert first.mark is not None
+
+
+def test_a_transaction_has_the_issuer_of_a_tenant(client: ClientConfig) -> None:
+    """Without tenants there is only one issuer."""
+    of_tenants = dataclasses.replace(client, tenants=frozenset({"one", "two"}))
+    assert start(of_tenants, person="ada").tenant_issuer == "https://op.example"
+    assert start(client, person="ada").tenant_issuer == ""
 
 
 def test_a_transaction_has_what_was_asked_by_claims(app: Flask, client: ClientConfig) -> None:
@@ -430,6 +458,48 @@ def test_a_transaction_is_popped_once(client: ClientConfig, options: dict[str, A
     assert [each.seed for each in get_pending_logins()] == [first.seed, last.seed]
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"resource": "https://b.example"},
+        {"authorization_details": [{"type": "payment"}]},
+        {"resource": [], "authorization_details": []},
+        {"assertion_claims": {"org": ["1"]}},
+    ],
+)
+@pytest.mark.parametrize("next", ["/", "/me"])
+def test_a_transaction_is_found_as_it_was(
+    client: ClientConfig, options: dict[str, Any], next: str
+) -> None:
+    """Also what the client is configured for: APIs, details, keys and tenants."""
+    configured = dataclasses.replace(
+        client,
+        authorization_params={
+            "resource": "https://a.example",
+            "authorization_details": [{"type": "account"}],
+        },
+        client_auth="private_key_jwt",
+        signing_keys=(signing_key("ES256"), signing_key("ES384")),
+        tenants=frozenset({"one", "two"}),
+    )
+    started = start(configured, person="ada", **options)
+    transaction = dataclasses.replace(started, next=next)
+    put_transaction(transaction, configured)
+    found = find_transaction(state_of(transaction), configured, now=NOW)
+    assert found == dataclasses.replace(transaction, state="")
+
+
+def test_what_is_removed_unfinished_is_returned(client: ClientConfig) -> None:
+    first, second = start(client), start(client)
+    put_transaction(first, client)
+    put_transaction(second, client)
+    logins = get_pending_logins()
+    assert remove_outdated(state_of(second)) == logins[1]
+    assert get_pending_logins() == logins[:1]
+    assert remove_outdated(state_of(second)) is None
+
+
 def test_the_last_one_leaves_no_trace(client: ClientConfig) -> None:
     transaction = start(client)
     put_transaction(transaction, client)
@@ -527,6 +597,10 @@ def test_an_entry_of_our_shape_counts(entry: object) -> None:
         [*ENTRY, {"max_age": None}],
         [*ENTRY, {"next": None}],
         [*ENTRY, {"assertion_claims": None}],
+        [*ENTRY, {"key": None}],
+        [*ENTRY, {"key": 7}],
+        [*ENTRY, {"tenant_issuer": None}],
+        [*ENTRY, {"tenant_issuer": 7}],
         [*ENTRY, {"next": "https://evil.example/"}],
     ],
 )
@@ -602,12 +676,15 @@ logins = st.builds(
     redirect_uri=st.text(),
     scopes=st.none() | words,
     resources=st.none() | words,
+    details_types=st.none() | words,
     max_age=st.none() | st.integers(0, 10**9),
     acr_values=words,
     present=words,
     subjects=words,
     next=st.none() | st.sampled_from(["/", "/me?a=b"]),
     assertion_claims=st.dictionaries(st.text(), json_values, max_size=2),
+    key=st.none() | st.text(),
+    tenant_issuer=st.text(),
     others=st.dictionaries(st.sampled_from(["later", "", "Scopes"]), json_values),
 )
 

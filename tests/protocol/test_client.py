@@ -102,6 +102,17 @@ def test_the_key_of_an_assertion() -> None:
     assert own.assertion_key("client_secret_jwt") is None
 
 
+def test_an_assertion_that_somebody_else_signs_needs_no_key_of_ours() -> None:
+    client = make_client(
+        client_assertion=lambda: "header.claims.signature",
+        signing_keys=(signing_key("ES256"), signing_key("ES384")),
+        secret_key=SECRET_KEY,
+    )
+    assert client.assertion_key("private_key_jwt") is None
+    assert client.first_assertion_key is None and client.former_assertion_keys == ()
+    assert client.assertion_key("client_secret_jwt") is SECRET_KEY
+
+
 def test_all_public_keys_are_published_once() -> None:
     (first,) = parse_signing_keys({**EC_JWK, "kid": "a"})
     (second,) = parse_signing_keys({**P384_JWK, "kid": "b"})

@@ -118,6 +118,7 @@ def test_json_that_is_no_object(text: bytes) -> None:
         b'{"a":1,"a":1}',
         b'{"a":1,"b":{"c":1,"c":2}}',
         b'{"a":1,"\\u0061":2}',
+        b'{"a":"the same","a":"the same"}',
         b'{"a":NaN}',
         b'{"a":Infinity}',
         b'{"a":[-Infinity]}',

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from joserfc.jwk import ECKey, RSAKey
 
+from flask_parjar.protocol.encoding import b64decode
 from flask_parjar.protocol.jwe import parse_decryption_keys, published_keys
 from flask_parjar.protocol.keys import parse_signing_keys
 from flask_parjar.protocol.rotation import (
@@ -49,13 +50,19 @@ def kids(jwks: dict[str, Any], state: str) -> list[str]:
 def test_the_active_key_signs_and_both_are_published(kind: str) -> None:
     jwks = made(kind)
     signing = parse_signing_keys(json.dumps(jwks))
-    assert [(key.state, key.kind, key.use) for key in states(jwks)] == [
-        (ACTIVE, kind, "sig"),
-        (NEXT, kind, "sig"),
+    assert [(key.state, key.since, key.kind, key.use) for key in states(jwks)] == [
+        (ACTIVE, NOW, kind, "sig"),
+        (NEXT, NOW, kind, "sig"),
     ]
     assert [signing[0].kid] == kids(jwks, ACTIVE)
     assert [key.kid for key in signing[1:]] == kids(jwks, NEXT)
     assert {key.public_jwk.get("parjar_state") for key in signing} == {None}
+
+
+def test_a_new_rsa_key_is_as_strong_as_the_curves() -> None:
+    """128 bits of security (NIST SP 800-57 part 1, table 2)."""
+    modulus = b64decode(new_key("RSA", SIGNATURES)["n"])
+    assert len(modulus) * 8 == 3072
 
 
 def test_the_next_key_takes_over_when_it_was_published_for_long_enough() -> None:
@@ -122,6 +129,11 @@ def test_keys_that_decrypt_are_known_before_they_are_published_and_after(kind: s
         each.kid for each in published_keys(keys[:1], [])
     ], "the active one alone"
     assert [jwk["kid"] for jwk in public_set(json.dumps(jwks))["keys"]] == kids(jwks, ACTIVE)
+
+
+def test_a_key_that_decrypts_and_has_no_state_is_published() -> None:
+    jwk = new_key("P-256", ENCRYPTION)
+    assert [each["kid"] for each in public_set(json.dumps(jwk))["keys"]] == [jwk["kid"]]
 
 
 def test_a_key_that_is_there_already_becomes_the_active_one() -> None:
