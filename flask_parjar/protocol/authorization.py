@@ -116,6 +116,8 @@ def check_params(params: Mapping[str, Any]) -> None:
     taken = sorted(RESERVED_PARAMETERS.intersection(params))
     if taken:
         raise ValueError(f"leave out {', '.join(taken)}: the library sets them itself")
+    if not _is_text(params.get("prompt")):
+        raise ValueError("prompt: write a text")
     if "claims" in params:
         check_claims(params["claims"])
     if not _are_resources(params.get("resource")):
@@ -290,7 +292,7 @@ def _prompt(agreement: Agreement, options: LoginOptions) -> str | None:
     if not options.other_account:
         return options.prompt
     configured = {**agreement.authorization_params, **options.params}.get("prompt")
-    words = str(options.prompt or configured or "").split()
+    words = (options.prompt or configured or "").split()
     if "login" not in words and "select_account" not in words:
         words = [*(word for word in words if word != "none"), agreement.other_account_prompt]
     return " ".join(words)

@@ -50,7 +50,7 @@ def unwrap_signed(
 
 
 def _response(received: ResponseParameters) -> str:
-    text = received.values.get("response", "")
+    text = received.values.get("response")
     if not text:
         found = ", ".join(sorted(received.values)) or "nothing"
         raise ResponseRejected("response_unsigned", f"found: {found}")

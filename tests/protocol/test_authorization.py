@@ -282,6 +282,8 @@ def test_all_that_is_reserved() -> None:
         ("resource", "orders"),
         ("resource", ["https://rs.example", 7]),
         ("authorization_details", [{"amount": 7}]),
+        ("prompt", ["login"]),
+        ("prompt", 7),
     ],
 )
 def test_params_are_checked_as_the_options_of_their_names(name: str, value: Any) -> None:
