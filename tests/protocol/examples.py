@@ -14,6 +14,12 @@ from flask_parjar.protocol.binding import begin_bearer
 from flask_parjar.protocol.client import ClientConfig
 from flask_parjar.protocol.client_auth import PublicClient
 from flask_parjar.protocol.encoding import b64encode
+from flask_parjar.protocol.jwe import (
+    Decryption,
+    Encryption,
+    RequestEncryption,
+    parse_decryption_keys,
+)
 from flask_parjar.protocol.key_set import KeySet
 from flask_parjar.protocol.keys import SigningKey, parse_signing_keys
 from flask_parjar.protocol.metadata import ProviderMetadata
@@ -129,6 +135,19 @@ def make_token(
     signer = (key or signing_key(alg))._key
     signature = JWSRegistry.algorithms[alg].sign(signing_input.encode("ascii"), signer)
     return f"{signing_input}.{b64encode(signature)}"
+
+
+def make_decryption() -> Decryption:
+    """How a client decrypts what `encrypt` made."""
+    encryption = Encryption(alg="ECDH-ES", encs=("A256GCM",))
+    return Decryption(encryption=encryption, keys=parse_decryption_keys(P384_JWK))
+
+
+def encrypt(text: str) -> str:
+    """A compact JWE of this text, for the client."""
+    keys = key_set(P384_JWK | {"use": "enc"})
+    encryption = RequestEncryption(alg="ECDH-ES", enc="A256GCM")
+    return encryption.encrypt(text, keys.encryption_key("ECDH-ES"))
 
 
 def make_client(**fields: Any) -> ClientConfig:

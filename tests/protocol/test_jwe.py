@@ -31,7 +31,7 @@ from flask_parjar.protocol.jwe import (
 )
 from flask_parjar.protocol.key_set import KeySet
 from tests.protocol.examples import EC_JWK, OKP_JWK, P384_JWK, RSA_JWK, public, rsa_jwk
-from tests.support.errors import invalid
+from tests.support.errors import invalid, refused
 from tests.support.untrusted import bounded, documents
 
 #: Made for these tests.
@@ -87,6 +87,7 @@ def encrypted(
     registry = JWERegistry(
         algorithms=[str(protected["alg"]), str(protected["enc"]), "DEF"], strict_check_header=False
     )
+    registry.max_protected_header_length = 8192
     recipient = key or JWKRegistry.import_key({k: v for k, v in jwk.items() if k != "alg"})
     return encrypt_compact(protected, text, recipient, registry=registry)
 
@@ -113,22 +114,21 @@ def test_a_key_with_an_alg_is_for_this_one_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    "jwk",
+    ("jwk", "value"),
     [
-        public(EC_JWK),
-        OKP_JWK,
-        {**EC_JWK, "use": "sig"},
-        {**EC_JWK, "alg": "RSA-OAEP"},
-        {**EC_JWK, "alg": "ES256"},
-        {**RSA_JWK, "alg": "RSA1_5"},
-        {**RSA_JWK, **rsa_jwk(2047)},
-        {"kty": "oct", "k": "c2VjcmV0"},
-        {**EC_JWK, "crv": "secp256k1"},
+        (public(EC_JWK), ""),
+        (OKP_JWK, "Ed25519"),
+        ({**EC_JWK, "use": "sig"}, "'enc'"),
+        ({**EC_JWK, "alg": "RSA-OAEP"}, "'RSA-OAEP'"),
+        ({**EC_JWK, "alg": "ES256"}, "'ES256'"),
+        ({**RSA_JWK, "alg": "RSA1_5"}, "'RSA1_5'"),
+        ({**RSA_JWK, **rsa_jwk(2047)}, "2047"),
+        ({"kty": "oct", "k": "c2VjcmV0"}, "kty"),
+        ({**EC_JWK, "crv": "secp256k1"}, ""),
     ],
-    ids=lambda jwk: str(jwk.get("alg", jwk.get("crv", jwk["kty"]))),
 )
-def test_keys_that_cannot_be_used_are_refused(jwk: Mapping[str, Any]) -> None:
-    with pytest.raises(ValueError, match="."):
+def test_keys_that_cannot_be_used_are_refused(jwk: Mapping[str, Any], value: str) -> None:
+    with invalid(value):
         parse_decryption_keys(jwk)
 
 
@@ -172,6 +172,11 @@ def test_the_first_key_that_fits_is_published_and_the_others_only_decrypt() -> N
     entries = published_keys(keys, ["ECDH-ES", "ECDH-ES"])
     assert [entry.kid for entry in entries] == ["new-ECDH-ES"]
     assert decryption(*keys, alg="ECDH-ES").decrypt(encrypted(EC_JWK, alg="ECDH-ES")) == TEXT
+
+
+def test_an_algorithm_that_no_key_fits_is_not_published() -> None:
+    entries = published_keys([key_of(EC_JWK, kid="e")], ["RSA-OAEP", "ECDH-ES"])
+    assert [entry.kid for entry in entries] == ["e-ECDH-ES"]
 
 
 def test_without_an_algorithm_in_the_configuration_the_usual_one_of_each_key_is_published() -> None:
@@ -256,8 +261,10 @@ def test_the_kid_may_be_that_of_the_key_or_of_its_published_entry_or_be_missing(
     decrypting = decryption(key_of(EC_JWK, kid="k1"))
     for kid in ("k1", "k1-ECDH-ES+A256KW", None):
         assert decrypting.decrypt(encrypted(public(EC_JWK), kid=kid)) == TEXT
-    for kid in ("k2", "k1-ECDH-ES", "k1-"):
-        assert code_of(decrypting, encrypted(public(EC_JWK), kid=kid)) == "token_decryption"
+    for kid in ("k2", "k1-ECDH-ES", "k1-", "k" * 100):
+        shown = f"kid={repr(kid)[:80]} alg=ECDH-ES+A256KW"
+        with refused(TokenRejected, "token_decryption", shown, "0 keys"):
+            decrypting.decrypt(encrypted(public(EC_JWK), kid=kid))
 
 
 def test_without_a_kid_every_key_that_fits_is_tried() -> None:
@@ -283,30 +290,41 @@ def test_the_spellings_of_cty(cty: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "header",
+    ("header", "value"),
     [
-        {"alg": "ECDH-ES"},
-        {"alg": "ECDH-ES+A128KW"},
-        {"enc": "A128GCM"},
-        {"cty": None},
-        {"cty": "text/plain"},
-        {"zip": "DEF"},
-        {"kid": ["k1"]},
+        ({"alg": "ECDH-ES"}, "alg='ECDH-ES'"),
+        ({"alg": "ECDH-ES+A128KW"}, "alg='ECDH-ES+A128KW'"),
+        ({"enc": "A128GCM"}, "enc='A128GCM'"),
+        ({"cty": None}, "cty=None"),
+        ({"cty": "text/plain"}, "cty='text/plain'"),
+        ({"cty": "x" * 100}, f"cty='{'x' * 79}"),
+        ({"zip": "DEF"}, "'zip'"),
+        ({"kid": ["k1"]}, "kid"),
     ],
 )
-def test_headers_that_differ_from_what_was_agreed(header: Mapping[str, Any]) -> None:
+def test_headers_that_differ_from_what_was_agreed(header: Mapping[str, Any], value: str) -> None:
     token = encrypted(public(EC_JWK), **{k: v for k, v in header.items() if k != "kid"})
     if "kid" in header:
         token = with_header(token, **header)
-    assert code_of(decryption(key_of(EC_JWK)), token) == "token_encryption"
+    with refused(TokenRejected, "token_encryption", value):
+        decryption(key_of(EC_JWK)).decrypt(token)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"crit": ["exp"]}, {"b64": False}, {"alg": None}, {"alg": ["ECDH-ES+A256KW"]}]
+    ("changes", "value"),
+    [
+        ({"crit": ["exp"]}, "'crit'"),
+        ({"b64": False}, "'b64'"),
+        ({"alg": None}, "alg=None"),
+        ({"alg": ["ECDH-ES+A256KW"]}, "alg=['ECDH-ES+A256KW']"),
+        ({"alg": "x" * 100}, f"alg='{'x' * 79}"),
+        ({"enc": "x" * 100}, f"enc='{'x' * 79}"),
+    ],
 )
-def test_headers_that_change_what_is_read(changes: Mapping[str, Any]) -> None:
+def test_headers_that_change_what_is_read(changes: Mapping[str, Any], value: str) -> None:
     token = with_header(encrypted(public(EC_JWK)), **changes)
-    assert code_of(decryption(key_of(EC_JWK)), token) == "token_encryption"
+    with refused(TokenRejected, "token_encryption", value):
+        decryption(key_of(EC_JWK)).decrypt(token)
 
 
 def with_header(token: str, **changes: Any) -> str:
@@ -387,24 +405,54 @@ def test_whatever_is_wrong_the_answer_is_the_same(alg: str, enc: str, part: int)
         f"{b64encode(b'[]')}....",
         f"{b64encode(b'{}')}...=.",
         "é....",
-        "e30....",
     ],
 )
 def test_what_is_no_jwe(token: str) -> None:
-    assert code_of(decryption(key_of(EC_JWK)), token) in ("token_malformed", "token_encryption")
+    with refused(TokenRejected, "token_malformed", "JWE"):
+        decryption(key_of(EC_JWK)).decrypt(token)
 
 
-def test_sizes_are_bounded_before_anything_is_read() -> None:
+def test_a_header_without_members() -> None:
+    with refused(TokenRejected, "token_encryption", "alg=None"):
+        decryption(key_of(EC_JWK)).decrypt("e30....")
+
+
+def token_of_length(length: int) -> tuple[str, str]:
+    """A text whose encrypted token has this length, and the token."""
+    for padding in ("", "x", "xx"):
+        rest = length - len(encrypted(public(EC_JWK), b"", x=padding))
+        if rest % 4 != 1:  # base64url has no such length
+            text = "x" * (rest * 3 // 4)
+            return text, encrypted(public(EC_JWK), text, x=padding)
+    raise AssertionError
+
+
+def test_an_encrypted_token_is_so_long_and_no_longer() -> None:
+    assert MAX_ENCRYPTED_LENGTH == 49152
     decrypting = decryption(key_of(EC_JWK))
-    header, key, *rest = encrypted(public(EC_JWK)).split(".")
-    for huge in (
-        ".".join([header, key, rest[0], "A" * MAX_ENCRYPTED_LENGTH, rest[2]]),
-        ".".join([header + "A" * 4096, key, *rest]),
-        ".".join([header, "A" * 1401, *rest]),
-    ):
-        assert code_of(decrypting, huge) == "token_malformed"
-    long = encrypted(public(EC_JWK), "x" * 32 * 1024)
-    assert len(decrypting.decrypt(long)) == 32 * 1024
+    text, longest = token_of_length(MAX_ENCRYPTED_LENGTH)
+    _, longer = token_of_length(MAX_ENCRYPTED_LENGTH + 1)
+    assert (len(longest), len(longer)) == (MAX_ENCRYPTED_LENGTH, MAX_ENCRYPTED_LENGTH + 1)
+    assert decrypting.decrypt(longest) == text
+    with refused(TokenRejected, "token_malformed", "49152"):
+        decrypting.decrypt(longer)
+
+
+def test_a_header_is_so_long_and_no_longer() -> None:
+    decrypting = decryption(key_of(EC_JWK))
+    room = 3072 - len(b64decode(encrypted(public(EC_JWK), x="").split(".")[0]))
+    longest, longer = (encrypted(public(EC_JWK), x="x" * size) for size in (room, room + 1))
+    assert [len(token.split(".")[0]) for token in (longest, longer)] == [4096, 4098]
+    assert decrypting.decrypt(longest) == TEXT
+    assert code_of(decrypting, longer) == "token_malformed"
+
+
+def test_an_encrypted_key_is_so_long_and_no_longer() -> None:
+    """Base64url has no text of 1401 characters."""
+    header, _, *rest = encrypted(public(EC_JWK)).split(".")
+    for length, code in ((1400, "token_decryption"), (1402, "token_malformed")):
+        token = ".".join([header, "A" * length, *rest])
+        assert code_of(decryption(key_of(EC_JWK)), token) == code
 
 
 HEADER = {

@@ -10,7 +10,13 @@ from joserfc.jws import JWSRegistry
 from flask_parjar.errors import TokenRejected
 from flask_parjar.protocol.algorithms import ASYMMETRIC_ALGORITHMS
 from flask_parjar.protocol.encoding import b64decode, b64encode
-from flask_parjar.protocol.jws import MAX_TOKEN_LENGTH, VerifiedToken, read_claims, verify_token
+from flask_parjar.protocol.jws import (
+    MAX_TOKEN_LENGTH,
+    VerifiedToken,
+    read_claims,
+    read_unverified,
+    verify_token,
+)
 from flask_parjar.protocol.key_set import KeySet
 from flask_parjar.protocol.keys import parse_shared_secret, parse_signing_keys
 from tests.protocol.examples import (
@@ -121,6 +127,13 @@ def test_a_signature_holds_for_its_own_header_and_payload_alone(alg: str) -> Non
             verify(forged, keys=keys, algs=(alg,))
 
 
+def test_the_issuer_of_the_key_is_given() -> None:
+    """As Microsoft Entra ID publishes it: for which tenant a key signs."""
+    keys = key_set({**EC_JWK, "kid": "1", "issuer": "https://op.example/a"}, {**EC_JWK, "kid": "2"})
+    for kid, issuer in (("1", "https://op.example/a"), ("2", None)):
+        assert verify(make_token({"alg": "ES256", "kid": kid}), keys=keys).key_issuer == issuer
+
+
 def test_a_signature_of_another_key_with_the_same_kid() -> None:
     other = parse_signing_keys({**P384_JWK, "kid": "1"})[0]
     token = make_token({"alg": "ES384", "kid": "1"}, alg="ES384", key=other)
@@ -177,6 +190,7 @@ def test_a_token_is_so_long_and_no_longer() -> None:
         "e31",
         b64encode(b"[]"),
         b64encode(b'{"alg":"ES256","alg":"none"}'),
+        b64encode(b'{"alg":"ES256","alg":"ES256"}'),
         b64encode(b'{"alg":"ES256","a":NaN}'),
         b64encode(b'{"a":' + b"[" * 20_000),
         b64encode(b'{"a":' * 40 + b"1" + b"}" * 40),
@@ -194,6 +208,7 @@ def test_parts_that_are_no_json(part: str) -> None:
         b"",
         b"[]",
         b'{"sub":"a","sub":"b"}',
+        b'{"sub":"a","sub":"a"}',
         b'{"exp":Infinity}',
         b'{"exp":1e999}',
         b'{"a":' * 40 + b"1" + b"}" * 40,
@@ -429,3 +444,20 @@ def test_the_claims_of_a_token_that_was_kept() -> None:
 def test_a_token_that_was_kept_and_cannot_be_read() -> None:
     with refused(TokenRejected, "token_malformed", "payload"):
         read_claims("e30.e.")
+
+
+# A token that is not verified.
+
+
+def test_the_claims_of_a_token_that_is_not_verified() -> None:
+    assert read_unverified(f"?.{Rfc7515.PAYLOAD}.?") == CLAIMS
+    repeated = b64encode(b'{"iss":"joe","iss":"joe"}')
+    assert read_unverified(f"?.{repeated}.?") == {"iss": "joe"}
+
+
+def test_a_token_that_is_not_verified_and_cannot_be_read() -> None:
+    with refused(TokenRejected, "token_malformed", "2"):
+        read_unverified("e30.e30")
+    for payload in ("e", b64encode(b'{"iss":"joe","iss":"eve"}')):
+        with refused(TokenRejected, "token_malformed", "payload"):
+            read_unverified(f"e30.{payload}.")

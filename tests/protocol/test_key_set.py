@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from joserfc.jwk import ECKey
 from joserfc.jws import JWSRegistry
 
-from flask_parjar.errors import TokenRejected
+from flask_parjar.errors import LoginError, TokenRejected
 from flask_parjar.protocol.algorithms import ALGORITHMS
 from flask_parjar.protocol.encoding import b64encode
 from flask_parjar.protocol.key_set import MAX_KEYS, KeySet
@@ -260,6 +260,17 @@ def test_as_many_keys_and_no_more() -> None:
     assert len(KeySet.parse({"keys": keys})) == 50
     with invalid("50 keys"):
         KeySet.parse({"keys": [*keys, {}]})
+
+
+def test_the_first_key_that_fits_encrypts_for_the_provider() -> None:
+    of_one_alg = {**EC_JWK, "use": "enc", "alg": "ECDH-ES+A256KW", "kid": "a"}
+    keys = key_set(
+        of_one_alg, {**P384_JWK, "use": "enc", "kid": "b"}, {**P521_JWK, "use": "enc"}, RSA_JWK
+    )
+    assert keys.encryption_key("ECDH-ES+A256KW").kid == "a"
+    assert keys.encryption_key("ECDH-ES").kid == "b"
+    with refused(LoginError, "request_encryption_key", "3", "RSA-OAEP"):
+        keys.encryption_key("RSA-OAEP")
 
 
 def test_no_key_is_printed() -> None:

@@ -8,6 +8,7 @@ from hypothesis import given
 
 from flask_parjar.errors import ProviderUnavailable
 from flask_parjar.protocol.metadata import ProviderMetadata, metadata_urls
+from flask_parjar.protocol.urls import check_endpoint
 from tests.protocol.examples import (
     ISSUER,
     REQUIRED_METADATA,
@@ -173,6 +174,21 @@ def test_the_issuer_is_demanded_and_shown_cut() -> None:
         parse(issuer="x" * 201)
 
 
+def test_an_issuer_that_is_a_template() -> None:
+    """Its code tells the operator of PARJAR_TENANTS, unless a template was expected already."""
+    template, other = (f"https://{name}.example/{{tenantid}}/v2.0" for name in ("login", "other"))
+    with refused(ProviderUnavailable, "metadata_issuer_template", f"{ISSUER!r}", f"{template!r}"):
+        parse(issuer=template)
+    document = REQUIRED_METADATA | {"issuer": template}
+    parsed = ProviderMetadata.parse(document, expected_issuer=template, allow_http=False)
+    assert parsed.issuer == template
+    for issuer in (other, ISSUER):
+        with refused(ProviderUnavailable, "metadata_issuer", f"{template!r}", f"{issuer!r}"):
+            ProviderMetadata.parse(
+                document | {"issuer": issuer}, expected_issuer=template, allow_http=False
+            )
+
+
 @pytest.mark.parametrize("name", ENDPOINTS)
 def test_an_endpoint_that_is_required(name: str) -> None:
     for members in ({"without": name}, {name: None}):
@@ -316,14 +332,18 @@ def test_aliases_of_another_host_and_of_endpoints_that_we_do_not_call() -> None:
     ["http://mtls.op.example/", "http://127.0.0.1/", "javascript:x", 7, [], "", "https://a@b/"],
 )
 def test_an_alias_that_cannot_be_used(name: str, url: object) -> None:
+    with pytest.raises(ValueError, match=".") as caught:
+        check_endpoint(url, allow_http=False, allow_loopback=False)
     parsed = parse(mtls_endpoint_aliases={name: url})
-    assert (parsed.mtls_endpoint_aliases, [*parsed.faulty_aliases]) == ({}, [name])
+    assert parsed.mtls_endpoint_aliases == {}
+    assert parsed.faulty_aliases == {name: str(caught.value)}
 
 
 @pytest.mark.parametrize("aliases", [[], "x", 7, True])
 def test_aliases_that_are_no_object(aliases: object) -> None:
     parsed = parse(mtls_endpoint_aliases=aliases)
     assert (parsed.mtls_endpoint_aliases, [*parsed.faulty_aliases]) == ({}, [*ALIASED])
+    assert all("mtls_endpoint_aliases" in each for each in parsed.faulty_aliases.values())
 
 
 @pytest.mark.parametrize("aliases", [None, {}, {"token_endpoint": None}])

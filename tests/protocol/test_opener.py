@@ -10,12 +10,6 @@ from hypothesis import given
 
 from flask_parjar.errors import TokenRejected
 from flask_parjar.protocol.encoding import b64encode
-from flask_parjar.protocol.jwe import (
-    Decryption,
-    Encryption,
-    RequestEncryption,
-    parse_decryption_keys,
-)
 from flask_parjar.protocol.jws import VerifiedToken
 from flask_parjar.protocol.opener import ID_TOKEN, LOGOUT_TOKEN, RESPONSE, USERINFO, TokenKind
 from tests.protocol.examples import (
@@ -23,9 +17,10 @@ from tests.protocol.examples import (
     EC_JWK,
     ISSUER,
     OKP_JWK,
-    P384_JWK,
     encode_json,
+    encrypt,
     key_set,
+    make_decryption,
     make_opener,
     make_token,
 )
@@ -171,6 +166,37 @@ def test_iss_counts_before_aud(kind: TokenKind) -> None:
     assert caught.value.error_code == "token_issuer"
 
 
+TENANTS: dict[str, Any] = {
+    "issuer": "https://login.example/organizations/v2.0",
+    "tenants": frozenset(("aaaa-1", "bbbb-2")),
+}
+OF_A = {"iss": "https://login.example/aaaa-1/v2.0", "aud": CLIENT_ID}
+
+
+@every_kind
+def test_of_the_tokens_of_a_tenant_the_id_token_must_name_it(kind: TokenKind) -> None:
+    opener = make_opener(KEYS, **TENANTS)
+    named = make_token(HEADER, OF_A | {"tid": "aaaa-1"})
+    assert opener.open(named, kind=kind).claims["tid"] == "aaaa-1"
+    if kind is not ID_TOKEN:
+        assert opener.open(make_token(HEADER, OF_A), kind=kind).claims == OF_A
+        return
+    with refused(TokenRejected, "token_issuer", "tid='None'"):
+        opener.open(make_token(HEADER, OF_A), kind=kind)
+
+
+@every_kind
+def test_a_key_of_one_tenant_signs_for_no_other(kind: TokenKind) -> None:
+    token = make_token(HEADER, OF_A | {"tid": "aaaa-1"})
+    of_a, of_b = (OF_A["iss"].replace("aaaa-1", tenant) for tenant in ("aaaa-1", "bbbb-2"))
+    assert make_opener(key_set({**EC_JWK, "kid": "1e9gdk7", "issuer": of_a}), **TENANTS).open(
+        token, kind=kind
+    )
+    opener = make_opener(key_set({**EC_JWK, "kid": "1e9gdk7", "issuer": of_b}), **TENANTS)
+    with refused(TokenRejected, "token_issuer", of_a, of_b):
+        opener.open(token, kind=kind)
+
+
 # aud
 
 
@@ -292,21 +318,10 @@ HEADER_OF_NONE = b64encode(encode_json({"alg": "none"}))
 UNSIGNED = f"{HEADER_OF_NONE}.{SIGNED.split('.')[1]}."
 
 
-def decryption() -> Decryption:
-    encryption = Encryption(alg="ECDH-ES", encs=("A256GCM",))
-    return Decryption(encryption=encryption, keys=parse_decryption_keys(P384_JWK))
-
-
-def encrypt(text: str) -> str:
-    keys = key_set(P384_JWK | {"use": "enc"})
-    encryption = RequestEncryption(alg="ECDH-ES", enc="A256GCM")
-    return encryption.encrypt(text, keys.encryption_key("ECDH-ES"))
-
-
 @every_kind
 def test_an_encrypted_token_gives_the_signed_one_inside(kind: TokenKind) -> None:
     kinds = ("id_token", "userinfo", "response")
-    opener = make_opener(KEYS, **{f"{each}_decryption": decryption() for each in kinds})
+    opener = make_opener(KEYS, **{f"{each}_decryption": make_decryption() for each in kinds})
     assert opener.open(encrypt(SIGNED), kind=kind) == VerifiedToken(
         header=HEADER, claims=CLAIMS, jws=SIGNED
     )
@@ -319,8 +334,8 @@ def test_nothing_encrypted_is_accepted_where_nothing_was_agreed(kind: TokenKind)
 
 
 def test_each_kind_has_its_own_agreement_and_a_logout_token_may_be_clear() -> None:
-    of_id_tokens = make_opener(KEYS, id_token_decryption=decryption())
-    of_userinfo = make_opener(KEYS, userinfo_decryption=decryption())
+    of_id_tokens = make_opener(KEYS, id_token_decryption=make_decryption())
+    of_userinfo = make_opener(KEYS, userinfo_decryption=make_decryption())
     for opener, kind in ((of_id_tokens, ID_TOKEN), (of_userinfo, USERINFO)):
         with refused(TokenRejected, "token_not_encrypted"):
             opener.open(SIGNED, kind=kind)
@@ -342,7 +357,7 @@ def test_each_kind_has_its_own_agreement_and_a_logout_token_may_be_clear() -> No
     ids=["claims", "alg none", "two layers", "long"],
 )
 def test_what_is_encrypted_must_be_signed(inside: str, code: str) -> None:
-    opener = make_opener(KEYS, id_token_decryption=decryption())
+    opener = make_opener(KEYS, id_token_decryption=make_decryption())
     with pytest.raises(TokenRejected) as caught:
         opener.open(encrypt(inside), kind=ID_TOKEN)
     assert caught.value.error_code == code
