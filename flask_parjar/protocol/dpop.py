@@ -100,14 +100,16 @@ class DPoPProof:
     :param access_token: for a request to an API; None for one to the authorization server.
     """
 
+    # Of the last request, for its answer.
+    _place: str
+    _sent: str | None
+
     def __init__(
         self, key: Callable[[], ProofKey], *, nonces: Nonces, access_token: str | None = None
     ) -> None:
         self._key = key
         self._nonces = nonces
         self._access_token = access_token
-        self._place = ""
-        self._sent: str | None = None
 
     def apply(self, outbound: Outbound, *, now: int) -> Outbound:
         """See `Proof.apply`.

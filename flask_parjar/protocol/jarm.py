@@ -52,7 +52,7 @@ def unwrap_signed(
 def _response(received: ResponseParameters) -> str:
     text = received.values.get("response")
     if not text:
-        found = ", ".join(sorted(received.values)) or "nothing"
+        found = ", ".join(sorted(received.values)) or "no parameters"
         raise ResponseRejected("response_unsigned", f"found: {found}")
     return text
 

@@ -71,7 +71,7 @@ def parse_encryption(value: object) -> Encryption:
     """
     words = value.split() if isinstance(value, str) else value
     if not isinstance(words, list | tuple) or len(words) < 2 or not _are_text(words):
-        raise ValueError('write one alg, then one enc or more: "ECDH-ES+A256KW A256GCM"')
+        raise ValueError("write one alg, then one enc or more, as in ECDH-ES+A256KW A256GCM")
     alg, *encs = words
     if alg not in KEY_ALGORITHMS:
         raise ValueError(f"choose the alg among {', '.join(KEY_ALGORITHMS)}")

@@ -48,10 +48,14 @@ def redact_message(message: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _redact_object(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Cut long strings inside an object; short ones are words and not secrets."""
+    return {name: _redact_member(name, value) for name, value in members.items()}
+
+
 def _redact_member(name: str, value: Any) -> Any:
-    """Cut long strings inside lists and objects; short ones are words and not secrets."""
     if isinstance(value, Mapping):
-        return {inner: _redact_member(inner, each) for inner, each in value.items()}
+        return _redact_object(value)
     if isinstance(value, list | tuple):
         return [_redact_member(name, each) for each in value]
     if isinstance(value, str) and len(value) >= _LONG and name not in _SHOWN:
@@ -71,6 +75,6 @@ def redact_proof(jws: str) -> dict[str, Any]:
     """The ``header`` and the ``claims`` of a proof that we signed, without its signature."""
     header, claims, _ = jws.split(".")
     return {
-        "header": _redact_member("header", parse_json_object(b64decode(header))),
+        "header": _redact_object(parse_json_object(b64decode(header))),
         "claims": redact_claims(parse_json_object(b64decode(claims))),
     }

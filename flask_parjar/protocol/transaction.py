@@ -91,7 +91,7 @@ def mix(seed: str, app_secret: bytes) -> str:
     :param seed: of `new_seed`.
     :param app_secret: SECRET_KEY, or a former one.
     """
-    return b64encode(hmac.digest(_login_key(app_secret), seed.encode("ascii"), "sha256"))
+    return b64encode(hmac.digest(_login_key(app_secret), seed.encode(), "sha256"))
 
 
 @functools.lru_cache(maxsize=64)
@@ -102,5 +102,5 @@ def _login_key(app_secret: bytes) -> bytes:
 
 def derive(secret: str, label: str) -> str:
     """Make a 256-bit value from a secret, for one purpose."""
-    digest = hmac.digest(secret.encode("ascii"), label.encode("ascii"), "sha256")
+    digest = hmac.digest(secret.encode(), label.encode(), "sha256")
     return b64encode(digest)
