@@ -40,7 +40,8 @@ else:
     new_event_loop = uvloop.new_event_loop
 
 CLIENT_ID = "benchmark"
-SUBJECT = "248289761001"
+SUBJECT = "24828976"  # what each begins with
+_SUBJECTS = 10_000  # one after another: a site lists the sessions of each subject
 ACCESS_TOKEN = "2YotnFZFEjr1zCsicMWpAA.d7nSMtHrrTx3iJ5bG9kZ"
 REQUEST_URI = "urn:ietf:params:oauth:request_uri:"
 _MOST_PUSHED = 10_000  # that may wait: the oldest goes
@@ -155,7 +156,7 @@ class Stub:
         self._signers[FAPI] = self._signers["ES256"]
         self._encryption_key: Any = load_pem_public_key(encryption_key.encode())
         self._at_hash = b64(hashlib.sha256(ACCESS_TOKEN.encode()).digest()[:16])
-        self._doors: dict[str, Callable[[str, str, bytes], Any]] = {
+        self._endpoints: dict[str, Callable[[str, str, bytes], Any]] = {
             ".well-known/openid-configuration": self._discovery,
             "jwks": self._jwks,
             "par": self._push,
@@ -169,12 +170,12 @@ class Stub:
             return 200, json.dumps(self.counts).encode()
         if alg == "pushed":
             return 200, json.dumps(self._pushed.pop(name)).encode()
-        door = self._doors.get(name)
-        if door is None or alg not in self._signers:
+        endpoint = self._endpoints.get(name)
+        if endpoint is None or alg not in self._signers:
             return 404, b"{}"
         self.counts[name] += 1
         status = 201 if name == "par" else 200
-        return status, json.dumps(door(f"{origin}/{alg}", alg, body)).encode()
+        return status, json.dumps(endpoint(f"{origin}/{alg}", alg, body)).encode()
 
     def _discovery(self, issuer: str, face: str, body: bytes) -> dict[str, Any]:
         alg, (encryption_alg, encryption_enc) = self._signers[face].alg, ENCRYPTION.split()
@@ -218,7 +219,7 @@ class Stub:
         now = int(time.time())
         claims = {
             "iss": issuer,
-            "sub": SUBJECT,
+            "sub": f"{SUBJECT}{self.counts['token'] % _SUBJECTS:04}",
             "aud": CLIENT_ID,
             "iat": now,
             "exp": now + 300,
