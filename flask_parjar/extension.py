@@ -27,6 +27,7 @@ from .runtime import EXTENSION, Hooks, Runtime, check_app, sealing_secrets
 from .stores import MemoryStore, Store, open_store
 from .web import administration, tokens, views
 from .web.administration import SessionInfo
+from .web.caching import set_private_cache_control
 from .web.error_page import add_headers, show_error
 from .web.errors import AccessDenied, LoginRequired
 from .web.last_use import set_last_use_cookie
@@ -35,7 +36,6 @@ from .web.session import (
     check_session_interface,
     current_user,
     known_session,
-    set_private_cache_control,
 )
 from .web.start_warnings import log_first_request_warnings, log_start_warnings, parjar_keys
 from .web.tokens import Tokens, set_token_cookies

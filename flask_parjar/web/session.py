@@ -7,7 +7,7 @@ import secrets
 import time
 from typing import Any, NamedTuple, cast
 
-from flask import Response, current_app, request
+from flask import current_app, request
 from flask import session as flask_session
 from flask.sessions import SecureCookieSessionInterface, SessionInterface
 from werkzeug.local import LocalProxy
@@ -214,6 +214,12 @@ def known_session() -> SessionRecord | None:
     return None if cached is None else cached.record
 
 
+def known_identity() -> Identity | None:
+    """Who is logged in, if this request has already found that out; else None. Asks no store."""
+    cached: _Current | None = request.environ.get(_CACHED)
+    return None if cached is None else cached.identity
+
+
 def report_refusal(error: AccessDenied) -> AccessDenied:
     """Signal that a person may not do something; the caller raises the error.
 
@@ -261,46 +267,6 @@ def check_session_interface(interface: SessionInterface) -> None:
             "0.6 or later, or give your session interface this method",
             type(interface).__name__,
         )
-
-
-def set_private_cache_control(response: Response) -> Response:
-    """Forbid shared caches to keep a page that was made for one person.
-
-    A page that sets no Cache-Control is not stored at all. From a header that it sets, what lets
-    shared caches store the page is removed: ``send_file`` writes ``public`` by itself, from a
-    setting that is meant for static files.
-
-    RFC 9111 sections 3 and 5.2.2.
-    """
-    if not _is_for_one_person(response):
-        return response
-    headers = response.headers
-    present = {name.lower() for name, _ in headers}
-    if "vary" in present:
-        response.vary.add("Cookie")
-    else:
-        headers.add("Vary", "Cookie")
-    if "cache-control" not in present:
-        headers.add("Cache-Control", "private, no-store")
-        return response
-    if headers["Cache-Control"] == "no-store":
-        return response  # as our own routes have it: nothing is to be removed
-    control = response.cache_control
-    control.pop("public", None)
-    control.pop("s-maxage", None)
-    if "no-store" not in control and control.get("private", "") is not None:
-        control["private"] = None
-    return response
-
-
-def _is_for_one_person(response: Response) -> bool:
-    cached: _Current | None = request.environ.get(_CACHED)
-    if cached is not None:
-        return bool(cached.identity)
-    # A streamed page may use current_user after its headers were sent. A file does not.
-    if not response.is_streamed or response.direct_passthrough or response.cache_control.public:
-        return False
-    return SESSION_KEY in flask_session
 
 
 #: Who is logged in, as a proxy to an `Identity`; falsy when no one is. In templates too.
