@@ -32,11 +32,7 @@ from .web.error_page import add_headers, show_error
 from .web.errors import AccessDenied, LoginRequired
 from .web.last_use import set_last_use_cookie
 from .web.own_urls import login_url
-from .web.session import (
-    check_session_interface,
-    current_user,
-    known_session,
-)
+from .web.session import check_session_interface, current_user, known_session
 from .web.start_warnings import log_first_request_warnings, log_start_warnings, parjar_keys
 from .web.tokens import Tokens, set_token_cookies
 from .web.unguarded import unguarded_routes
