@@ -222,6 +222,17 @@ def test_what_may_not_be_named(value: object) -> None:
         parse_encryption(value)
 
 
+def test_what_is_kept_of_a_decryption_key() -> None:
+    """This key is imported here, and not once a run."""
+    jwk = ECKey.generate_key("P-256", {"kid": "k1", "alg": "ECDH-ES"}).as_dict(private=True)
+    (key,) = parse_decryption_keys(json.dumps(jwk))
+    assert (key.kid, key.kind, key.alg) == ("k1", "P-256", "ECDH-ES")
+    assert key.public_jwk == {
+        **{name: jwk[name] for name in ("kty", "crv", "x", "y", "kid", "alg")},
+        "use": "enc",
+    }
+
+
 def test_the_algorithms_to_choose_from_are_named() -> None:
     with invalid("ECDH-ES+A256KW A256GCM"):
         parse_encryption("ECDH-ES")
