@@ -209,7 +209,7 @@ def test_types_of_details_that_the_provider_does_not_list(listed: tuple[str, ...
 def test_another_account_can_be_chosen(
     fields: dict[str, Any], configured: dict[str, Any], other_account_prompt: str, prompt: str
 ) -> None:
-    """What is asked for already is kept, except ``none``, which lets nobody choose."""
+    """What is asked for already is kept, except ``none``, with which no one can choose."""
     options = LoginOptions(other_account=True, **fields)
     request = build(
         options, authorization_params=configured, other_account_prompt=other_account_prompt
