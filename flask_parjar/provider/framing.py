@@ -195,6 +195,18 @@ class _DeadlineReader(io.RawIOBase):
 class StrictResponse(HTTPResponse):
     """An answer whose end is certain, and that closes its connection if that cannot be reused."""
 
+    # Of http.client.
+    status: int
+    reason: str
+    version: int
+    headers: HTTPMessage
+    msg: HTTPMessage
+    fp: Any
+    chunked: bool
+    chunk_left: int | None
+    length: int | None
+    will_close: bool
+
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
         super().__init__(sock, *args, **kwargs)
         self._sock = sock
@@ -264,6 +276,17 @@ class StrictResponse(HTTPResponse):
             or self.status == 101
         )
 
+    def _read_body(self, limit: int) -> bytes:
+        if self._chunks is not None:
+            return self._chunks.read_whole(limit)
+        wanted = limit if self.length is None else min(self.length, limit)
+        body = self._reader.read(wanted)
+        if self.length is not None:
+            self.length -= len(body)
+            if len(body) < wanted:
+                raise IncompleteRead(body, self.length)
+        return body
+
     def _close_conn(self) -> None:
         """Release the connection; http.client calls this at the end of an answer or on an error."""
         # The connection may be reused only after a whole answer with nothing behind it.
@@ -320,15 +343,4 @@ class BoundedResponse(StrictResponse):
             cast(Any, exc).received = self.status  # see `status_before`
             raise
         self.keeps_connection = not self.will_close and self._is_complete()
-        return body
-
-    def _read_body(self, limit: int) -> bytes:
-        if self._chunks is not None:
-            return self._chunks.read_whole(limit)
-        wanted = limit if self.length is None else min(self.length, limit)
-        body = self._reader.read(wanted)
-        if self.length is not None:
-            self.length -= len(body)
-            if len(body) < wanted:
-                raise IncompleteRead(body, self.length)
         return body
