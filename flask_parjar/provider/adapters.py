@@ -102,6 +102,7 @@ class BoundedConnection(_Connection):
     That took longer than the rest of the exchange.
     """
 
+    response_class: Any = BoundedResponse  # http.client reads a proxy's answer to CONNECT with it
     timeout: Any  # seconds
     #: The end of an exchange that began with connecting: urllib3 does not count the time that a
     #: proxy needs.

@@ -659,6 +659,28 @@ def _listen_until_it_is_closed(connection: socket.socket) -> None:
             pass
 
 
+@pytest.mark.parametrize("start", [b"HTTP/1.1 200 ", b"HTTP/1.1 200 OK\r\nX: "])
+def test_a_proxy_that_answers_very_slowly(
+    ca_bundle: str, monkeypatch: pytest.MonkeyPatch, start: bytes
+) -> None:
+    """Its time-out would start anew with each byte."""
+
+    def proxy(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(start)
+        for _ in range(100):
+            time.sleep(0.1)
+            connection.sendall(b"x")
+
+    with raw_server(proxy) as server:
+        monkeypatch.setenv("https_proxy", server.url)
+        _without_exceptions(monkeypatch)
+        began = time.monotonic()
+        error = fails(Http(timeout=TIMEOUT, ca_bundle=ca_bundle), "https://op.example/")
+        assert time.monotonic() - began < TIMEOUT + SLACK
+    assert error.error_code == "provider_timeout"
+
+
 @pytest.mark.parametrize("kind", ["https", "socks5h"])
 @pytest.mark.parametrize("where", ["handshake", "answer"])
 def test_the_time_that_a_proxy_needs_counts(
