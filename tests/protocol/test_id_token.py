@@ -52,6 +52,7 @@ CLAIMS = {
     "exp": NOW + 300,
     "iat": NOW,
 }
+ENCRYPTED = make_agreement(id_token_decryption=make_decryption())
 LEAST = ("signature", "iss", "aud", "exp", "iat", "nonce", "sub")
 
 
@@ -62,11 +63,13 @@ def verify(
     agreement: Agreement = AGREEMENT,
     transaction: Transaction = TRANSACTION,
     access_token: str = ACCESS_TOKEN,
+    token: str | None = None,
     **claims: Any,
 ) -> IDTokenClaims:
+    """Verify an ID token: this one, or one that is made of the claims."""
     given_claims = {name: value for name, value in (CLAIMS | claims).items() if name != without}
     return verify_id_token(
-        make_token(header, given_claims, alg=header["alg"]),
+        token or make_token(header, given_claims, alg=header["alg"]),
         opener=TokenOpener(agreement, KEYS),
         transaction=transaction,
         access_token=access_token,
@@ -100,14 +103,7 @@ def test_all_that_can_be_checked() -> None:
 
 def test_an_encrypted_id_token() -> None:
     token = make_token(HEADER, CLAIMS)
-    verified = verify_id_token(
-        encrypt(token),
-        opener=TokenOpener(make_agreement(id_token_decryption=make_decryption()), KEYS),
-        transaction=TRANSACTION,
-        access_token=ACCESS_TOKEN,
-        now=NOW,
-    )
-    assert verified == IDTokenClaims(
+    assert verify(token=encrypt(token), agreement=ENCRYPTED) == IDTokenClaims(
         header=HEADER, claims=CLAIMS, checked=("encryption", *LEAST), jws=token
     )
 
@@ -471,11 +467,13 @@ def verify_renewed(
     header: dict[str, Any] = HEADER,
     agreement: Agreement = AGREEMENT,
     original: str = ORIGINAL,
+    token: str | None = None,
     **claims: Any,
 ) -> IDTokenClaims:
+    """The same as `verify`, for a renewal."""
     given_claims = {name: value for name, value in (RENEWED | claims).items() if name != without}
     return verify_renewed_id_token(
-        make_token(header, given_claims, alg=header["alg"]),
+        token or make_token(header, given_claims, alg=header["alg"]),
         original=original,
         expected_issuer=ISSUER,
         expected_subject="24400320",
@@ -546,16 +544,7 @@ def test_what_is_checked_of_a_renewed_id_token() -> None:
 
 def test_what_is_given_of_a_renewed_id_token() -> None:
     token = make_token(HEADER, RENEWED)
-    given = verify_renewed_id_token(
-        token,
-        opener=TokenOpener(AGREEMENT, KEYS),
-        original=ORIGINAL,
-        expected_issuer=ISSUER,
-        expected_subject="24400320",
-        access_token=ACCESS_TOKEN,
-        now=NOW,
-    )
-    assert given == IDTokenClaims(
+    assert verify_renewed(token=token) == IDTokenClaims(
         header=HEADER, claims=RENEWED, checked=LEAST_OF_RENEWED, jws=token
     )
 
@@ -563,16 +552,7 @@ def test_what_is_given_of_a_renewed_id_token() -> None:
 def test_an_encrypted_id_token_at_a_renewal() -> None:
     """It gives the same as the signed one inside, and one check more."""
     token = make_token(HEADER, RENEWED)
-    given = verify_renewed_id_token(
-        encrypt(token),
-        opener=TokenOpener(make_agreement(id_token_decryption=make_decryption()), KEYS),
-        original=ORIGINAL,
-        expected_issuer=ISSUER,
-        expected_subject="24400320",
-        access_token=ACCESS_TOKEN,
-        now=NOW,
-    )
-    assert given == IDTokenClaims(
+    assert verify_renewed(token=encrypt(token), agreement=ENCRYPTED) == IDTokenClaims(
         header=HEADER, claims=RENEWED, checked=("encryption", *LEAST_OF_RENEWED), jws=token
     )
 

@@ -133,6 +133,13 @@ def test_a_tid_that_names_no_tenant(tid: Any, tenant_named: bool) -> None:
 
 
 @pytest.mark.parametrize("tenant_named", [True, False])
+@pytest.mark.parametrize("claims", [{"iss": of(A), "tid": [A]}, {"tid": A}])
+def test_claims_that_are_no_text_or_missing(claims: dict[str, Any], tenant_named: bool) -> None:
+    with refused(TokenRejected, "token_issuer"):
+        MANY.verify(claims, tenant_named=tenant_named)
+
+
+@pytest.mark.parametrize("tenant_named", [True, False])
 def test_a_key_signs_for_its_issuer_alone(tenant_named: bool) -> None:
     claims = {"iss": of(A), "tid": A}
     for key_issuer in (None, TEMPLATE, of(A)):

@@ -31,7 +31,7 @@ def test_bytes_that_are_always_there_end_too() -> None:
             time.sleep(0.25)
             with pytest.raises(TimeoutError, match="whole exchange"):
                 reader.readinto(bytearray(1))
-        assert reader.closed
+        assert reader.closed and reader._raw.closed
         assert isinstance(reader, io.RawIOBase)
 
 
