@@ -26,6 +26,7 @@ from .algorithms import ALGORITHMS
 from .challenge import is_use_dpop_nonce
 from .encoding import b64decode, b64encode, encode_json
 from .outbound import Answer, Nonces, Outbound, Proof
+from .urls import DEFAULT_PORTS
 
 PROOF_LIFETIME = 60
 MAX_NONCE = 1024
@@ -35,7 +36,6 @@ DPOP_ALGORITHMS = ("ES256", "Ed25519", "EdDSA", "ES384", "ES512")
 
 _NONCE = re.compile(rf"[\x21\x23-\x5b\x5d-\x7e]{{1,{MAX_NONCE}}}")  # RFC 9449 section 8.1
 _MEMBERS = ("kty", "crv", "x", "y")
-_DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 class _Curve(NamedTuple):
@@ -234,7 +234,7 @@ def place_of(url: str, *, of_api: bool) -> str:
     RFC 9449 sections 8 and 9; RFC 6454 section 4.
     """
     parts = urlsplit(url)
-    port = parts.port or _DEFAULT_PORTS.get(parts.scheme)
+    port = parts.port or DEFAULT_PORTS.get(parts.scheme)
     return f"{'api' if of_api else 'provider'} {parts.scheme}://{parts.hostname}:{port}"
 
 

@@ -6,6 +6,7 @@ import ipaddress
 import re
 from urllib.parse import unquote, urlsplit
 
+DEFAULT_PORTS = {"https": 443, "http": 80}
 MAX_URL_LENGTH = 2048
 MAX_RETURN_PATH = 1024
 MAX_LABEL_LENGTH = 63  # RFC 1035 section 2.3.4; getaddrinfo raises a UnicodeError for other labels
@@ -44,6 +45,14 @@ def check_endpoint(url: object, *, allow_http: bool, allow_loopback: bool = True
     if "#" in url:
         raise ValueError("it holds a fragment")
     return url
+
+
+def without_default_port(scheme: str, netloc: str) -> str:
+    """A host with its port, unless that is the default one, as in ``Host`` and in an origin.
+
+    RFC 9110 section 7.2, RFC 6454 section 4.
+    """
+    return netloc.removesuffix(f":{DEFAULT_PORTS[scheme]}") if scheme in DEFAULT_PORTS else netloc
 
 
 def is_loopback(host: str) -> bool:

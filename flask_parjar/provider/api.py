@@ -14,6 +14,7 @@ from requests.adapters import BaseAdapter
 
 from ..protocol.challenge import StepUpChallenge, is_invalid_token
 from ..protocol.outbound import Answer, Outbound, Proof
+from ..protocol.urls import DEFAULT_PORTS
 from .adapters import is_local
 
 #: Scheme, host and port (RFC 6454 section 4).
@@ -240,7 +241,7 @@ def origin_of(url: str) -> Origin:
     """The origin of a URL; with port -1 where that cannot be read."""
     parts = urlsplit(url)
     try:
-        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+        port = parts.port or DEFAULT_PORTS.get(parts.scheme)
     except ValueError:  # in a redirect; requests will refuse it
         port = -1
     return parts.scheme, parts.hostname, port

@@ -23,6 +23,7 @@ from ..protocol.challenge import StepUpChallenge
 from ..protocol.encoding import parse_json_object
 from ..protocol.mutual_tls import ClientCertificate
 from ..protocol.outbound import Answer, Outbound, Proof
+from ..protocol.urls import without_default_port
 from .adapters import MAX_BODY, WholeAnswer
 from .api import ApiSession, Origin, origin_of
 from .framing import MalformedAnswer, status_before
@@ -42,7 +43,6 @@ _HEADERS = {
 _CERTIFICATE_ALERT = re.compile(
     r".*ALERT_(?:(?:BAD|UNSUPPORTED)_CERTIFICATE|CERTIFICATE_[A-Z]+|UNKNOWN_CA|ACCESS_DENIED)"
 )
-_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _TIMEOUTS = (requests.Timeout, urllib3.exceptions.TimeoutError, TimeoutError)
 _NO_CONNECTION = urllib3.exceptions.NewConnectionError  # urllib3 calls this a time-out, too
 
@@ -249,7 +249,7 @@ class Http:
         pools = self._plain if presented is None else presented.pools
         mounted = self._mounted.get(origin)
         scheme, _, netloc = origin.partition("://")
-        host = netloc.removesuffix(_DEFAULT_PORTS[scheme])
+        host = without_default_port(scheme, netloc)
         if mounted is not None:
             certified = presented and mounted.certified(presented.certificate)
             route = Route(certified or mounted.plain, host, whole_url=False)

@@ -10,7 +10,12 @@ from flask import Flask, current_app, request, url_for
 
 from ..errors import ResponseRejected
 from ..protocol.client import ClientConfig
-from ..protocol.urls import MAX_RETURN_PATH, check_endpoint, parse_return_path
+from ..protocol.urls import (
+    MAX_RETURN_PATH,
+    check_endpoint,
+    parse_return_path,
+    without_default_port,
+)
 from ..runtime import current_runtime
 
 log: logging.Logger = logging.getLogger("flask_parjar")
@@ -22,7 +27,6 @@ OWN_ENDPOINTS = frozenset(
 )
 #: The ``prompt`` of a link to ``/login`` that lets the person choose another account.
 OTHER_ACCOUNT = "select_account"
-_DEFAULT_PORTS = {"https": ":443", "http": ":80"}
 _IN_A_PATH = "/:@!$&'()*+,;=~-._"
 
 
@@ -200,7 +204,7 @@ def _origin_of(url: str) -> tuple[str, str] | None:
         parts = urlsplit(url)
     except ValueError:
         return None
-    host = parts.netloc.lower().removesuffix(_DEFAULT_PORTS.get(parts.scheme, ""))
+    host = without_default_port(parts.scheme, parts.netloc.lower())
     return (parts.scheme, host) if host else None
 
 

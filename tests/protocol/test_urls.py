@@ -14,9 +14,31 @@ from flask_parjar.protocol.urls import (
     check_endpoint,
     is_loopback,
     parse_return_path,
+    without_default_port,
 )
 from tests.support.errors import invalid
 from tests.support.untrusted import bounded
+
+# Hosts with ports.
+
+
+@pytest.mark.parametrize(
+    ("scheme", "netloc", "short"),
+    [
+        ("https", "op.example:443", "op.example"),
+        ("http", "op.example:80", "op.example"),
+        ("https", "[::1]:443", "[::1]"),
+        ("https", "op.example:80", "op.example:80"),
+        ("http", "op.example:443", "op.example:443"),
+        ("https", "op.example:4433", "op.example:4433"),
+        ("https", "op.example", "op.example"),
+        ("ftp", "op.example:443", "op.example:443"),
+        ("", "", ""),
+    ],
+)
+def test_a_default_port_is_left_out(scheme: str, netloc: str, short: str) -> None:
+    assert without_default_port(scheme, netloc) == short
+
 
 # A provider's endpoints.
 
