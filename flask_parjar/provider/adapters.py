@@ -69,6 +69,18 @@ class _Connection(HTTPConnection):
         self._look_at_keep_alive(original)
         return answer
 
+    def _tunnel(self) -> None:
+        sock = cast(socket.socket, self.sock)
+        this: Any = super()  # the types of urllib3 leave this method out
+        try:
+            this._tunnel()
+        except BaseException:
+            # http.client before Python 3.11.4 leaves the proxy's answer open, and an open answer
+            # keeps its socket open, until the garbage collector finds both.
+            if sock.fileno() >= 0:
+                socket.close(sock.detach())
+            raise
+
     def _look_at_keep_alive(self, answer: StrictResponse) -> None:
         announced = answer.headers.get("Keep-Alive", "")
         self._usable_until = time.monotonic() + usable_for(announced)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import gzip
 import itertools
 import os
@@ -17,12 +18,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import requests
 import trustme
 
 from flask_parjar.errors import ProviderUnavailable
 from flask_parjar.protocol.outbound import Answer, Outbound
 from flask_parjar.provider import Http
-from flask_parjar.provider.adapters import MAX_BODY, tls_context, usable_for
+from flask_parjar.provider.adapters import (
+    MAX_BODY,
+    BoundedAdapter,
+    SharedTLSAdapter,
+    tls_context,
+    usable_for,
+)
 from tests.support.framing import ALLOWED, LAST, MALFORMED, NO_STATUS_LINES, SAID, chunked, sized
 from tests.support.raw_server import RawServer, always, answer, raw_server, read_request
 from tests.support.threads import at_once, switching_often
@@ -679,6 +687,37 @@ def test_a_proxy_that_answers_very_slowly(
         error = fails(Http(timeout=TIMEOUT, ca_bundle=ca_bundle), "https://op.example/")
         assert time.monotonic() - began < TIMEOUT + SLACK
     assert error.error_code == "provider_timeout"
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("said", [b"HTTP/1.1 403 Forbidden\r\n\r\n", b"HTTP/1.1 200 OK\r\nX"])
+@pytest.mark.parametrize("adapter", [BoundedAdapter, SharedTLSAdapter])
+def test_a_connection_whose_proxy_opens_no_tunnel_is_closed(
+    ca_bundle: str, adapter: type[SharedTLSAdapter], said: bytes
+) -> None:
+    """At once: the error is still there, and the garbage collector does not help."""
+    closed = threading.Event()
+
+    def proxy(connection: socket.socket) -> None:
+        read_request(connection)
+        connection.sendall(said)
+        if connection.recv(1) == b"":
+            closed.set()
+
+    with raw_server(proxy) as server, requests.Session() as session, _no_collection():
+        session.mount("https://", adapter(ca_bundle))
+        session.proxies = {"https": server.url}
+        with pytest.raises(requests.RequestException):
+            session.get("https://op.example/", timeout=TIMEOUT)
+        assert closed.wait(5)
 
 
 @pytest.mark.parametrize("kind", ["https", "socks5h"])
