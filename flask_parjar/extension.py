@@ -358,7 +358,8 @@ def _call_sender(app: Flask) -> OnCall:
 
 def _about(runtime: Runtime, provider: str) -> signals.About:
     """Whom a call to a provider is about: who is logged in, if this request knows it by now."""
-    record = known_session() if has_request_context() else None
+    known = known_session() if has_request_context() else None
+    record = None if known is None else known.record
     if record is None or record.provider != provider:
         return signals.About(runtime.providers[provider].issuer)
     return signals.About(record.issuer, record.subject, record.id)

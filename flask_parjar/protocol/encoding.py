@@ -141,6 +141,6 @@ def printable_text(text: str, *, at_most: int) -> str:
 
 def is_number(value: object) -> TypeGuard[float]:
     """Say whether a JSON value is a number of a sensible size; booleans are not."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     return -1e15 < value < 1e15  # False for NaN, and for integers too large for a time

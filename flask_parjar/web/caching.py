@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response
 from flask import session as flask_session
 
-from .session import SESSION_KEY, known_identity
+from .session import SESSION_KEY, known_session
 
 
 def set_private_cache_control(response: Response) -> Response:
@@ -39,9 +39,9 @@ def set_private_cache_control(response: Response) -> Response:
 
 
 def _is_for_one_person(response: Response) -> bool:
-    identity = known_identity()
-    if identity is not None:
-        return bool(identity)
+    known = known_session()
+    if known is not None:
+        return known.record is not None
     # A streamed page may use current_user after its headers were sent. A file does not.
     if not response.is_streamed or response.direct_passthrough or response.cache_control.public:
         return False

@@ -22,7 +22,8 @@ from ..protocol.identity import Identity
 from ..runtime import current_runtime
 from .errors import AccessDenied, LoginRequired
 from .own_urls import OWN_ENDPOINTS
-from .session import get_identity, logged_in_at, report_refusal
+from .session import current_session, get_identity, logged_in_at, report_refusal
+from .session_record import SessionRecord
 from .step_up import StepUp, demand_step_up
 from .tokens import granted_details
 from .unguarded import mark_guard
@@ -72,11 +73,10 @@ def _guarded_by(
 
 def _require(check: Callable[[Identity], None] | None, provider: str | None) -> None:
     """Require what a guard wants of the person who is logged in."""
-    identity = get_identity()
     try:
-        _require_login(identity, provider)
+        _require_login(current_session(), provider)
         if check is not None:
-            check(identity)
+            check(get_identity())
     except AccessDenied as denied:
         report_refusal(denied)
         raise
@@ -94,7 +94,7 @@ def _is_answered_by_flask() -> bool:
     )
 
 
-def _require_login(identity: Identity, provider: str | None) -> None:
+def _require_login(session: SessionRecord | None, provider: str | None) -> None:
     """Require a login, at one provider if a guard names it.
 
     :raises LoginRequired: no one is logged in.
@@ -106,10 +106,10 @@ def _require_login(identity: Identity, provider: str | None) -> None:
             f"A guard has provider={provider!r}. The names in PARJAR_PROVIDERS are: "
             + ", ".join(names)
         )
-    if not identity:
+    if session is None:
         raise LoginRequired(provider=provider)
-    if provider is not None and identity.provider != provider:
-        found = f"the login was at {identity.provider!r}, and the view requires {provider!r}"
+    if provider is not None and session.provider != provider:
+        found = f"the login was at {session.provider!r}, and the view requires {provider!r}"
         raise AccessDenied("other_provider", found, provider=provider)
 
 

@@ -51,20 +51,35 @@ class NewSession(NamedTuple):
     replaced: SessionRecord | None
 
 
-class _Current(NamedTuple):
-    """What this request knows of its session, cached in the WSGI environ.
+class CurrentSession:
+    """What a request knows of its session, kept in the WSGI environ.
 
     :param stored: the value in ``flask.session`` that it was read from.
+    :param record: None where no one is logged in.
+    :param identity: None to make it from the record at its first use. A guard that only requires
+        a login needs no copy of the claims.
     :param failure: why the store could not be asked; there is no record then.
     """
 
-    stored: object
-    record: SessionRecord | None
-    identity: Identity
-    failure: StoreUnavailable | None = None
+    def __init__(
+        self,
+        stored: object,
+        record: SessionRecord | None,
+        identity: Identity | None = None,
+        *,
+        failure: StoreUnavailable | None = None,
+    ) -> None:
+        self.stored = stored
+        self.record = record
+        self.failure = failure
+        self._identity = identity
 
-
-_NO_ONE = _Current(None, None, ANONYMOUS)
+    @property
+    def identity(self) -> Identity:
+        """Who is logged in: `ANONYMOUS` where no one is."""
+        if self._identity is None:
+            self._identity = ANONYMOUS if self.record is None else self.record.identity
+        return self._identity
 
 
 def log_in(identity: Identity, *, id_token: IDTokenClaims, now: int) -> NewSession:
@@ -165,7 +180,7 @@ def renew_session(identity: Identity, *, at: int) -> None:
     else:
         _renew_in_store(runtime.sessions, renewed, entry, at=at)
     user = current.identity.user
-    request.environ[_CACHED] = _Current(stored, renewed, renewed.identity.with_user(user))
+    request.environ[_CACHED] = CurrentSession(stored, renewed, renewed.identity.with_user(user))
 
 
 def _renew_in_store(
@@ -202,22 +217,10 @@ def ended_idle(runtime: Runtime, *, now: int) -> bool:
     return IDLE_KEY in flask_session or (record is not None and is_idle(runtime, record, now=now))
 
 
-def current_entry() -> SessionEntry | None:
-    """The registry's entry of this session; None where no one is logged in or no store is set."""
-    record = _current_or_raise().record
-    return None if record is None else record.entry
-
-
-def known_session() -> SessionRecord | None:
-    """The session, if this request has already found out that it is active. Asks no store."""
-    cached: _Current | None = request.environ.get(_CACHED)
-    return None if cached is None else cached.record
-
-
-def known_identity() -> Identity | None:
-    """Who is logged in, if this request has already found that out; else None. Asks no store."""
-    cached: _Current | None = request.environ.get(_CACHED)
-    return None if cached is None else cached.identity
+def known_session() -> CurrentSession | None:
+    """What this request has found out of its session; None if it has not looked. Asks no store."""
+    known: CurrentSession | None = request.environ.get(_CACHED)
+    return known
 
 
 def report_refusal(error: AccessDenied) -> AccessDenied:
@@ -225,23 +228,38 @@ def report_refusal(error: AccessDenied) -> AccessDenied:
 
     :returns: the error.
     """
-    record = known_session()
+    known = known_session()
+    record = None if known is None else known.record
     identity, session = (ANONYMOUS, None) if record is None else (record.identity, record.id)
     send_access_refused(identity, error, session=session, endpoint=request.endpoint)
     return error
 
 
+def current_session() -> SessionRecord | None:
+    """The session of the person who is logged in; None where no one is.
+
+    Reads the session once in a request. With a shared PARJAR_STORE, the store is asked too, every
+    few seconds. A session that has ended is emptied.
+
+    :raises StoreUnavailable: the store has not answered for a while.
+    """
+    return _current_or_raise().record
+
+
+def current_entry() -> SessionEntry | None:
+    """The registry's entry of this session; None where no one is logged in or no store is set."""
+    record = current_session()
+    return None if record is None else record.entry
+
+
 def logged_in_at() -> int:
     """When the login was, in seconds since 1970; 0 where no one is logged in."""
-    record = _current_or_raise().record
+    record = current_session()
     return 0 if record is None else record.logged_in_at
 
 
 def get_identity() -> Identity:
-    """Who is logged in: `ANONYMOUS` where no one is.
-
-    Reads the session once in a request. With a shared PARJAR_STORE, the store is asked too, every
-    few seconds. A session that has ended is emptied.
+    """Who is logged in, as `current_session` has it: `ANONYMOUS` where no one is.
 
     :raises StoreUnavailable: the store has not answered for a while.
     """
@@ -273,18 +291,18 @@ def check_session_interface(interface: SessionInterface) -> None:
 current_user: Identity = cast(Identity, LocalProxy(_identity_to_show))
 
 
-def _current_or_raise() -> _Current:
+def _current_or_raise() -> CurrentSession:
     current = _current()
     if current.failure is not None:
         raise current.failure
     return current
 
 
-def _current() -> _Current:
+def _current() -> CurrentSession:
     """What this request knows of its session, looked up once."""
     stored: object = flask_session.get(SESSION_KEY)
     environ = request.environ
-    cached: _Current | None = environ.get(_CACHED)
+    cached: CurrentSession | None = environ.get(_CACHED)
     # Reuse the cached identity only if it was built from this very value. A login in this request
     # replaces the value, and a dispatcher may pass the environ to an app with its own session.
     if cached is not None and cached.stored is stored:
@@ -292,22 +310,22 @@ def _current() -> _Current:
     return _look_up(current_runtime(), stored, environ)
 
 
-def _look_up(runtime: Runtime, stored: object, environ: dict[str, Any]) -> _Current:
+def _look_up(runtime: Runtime, stored: object, environ: dict[str, Any]) -> CurrentSession:
     record = _read_record(runtime, stored)
     if record is not None:
         try:
             record = _active_or_ended(runtime, record)
         except StoreUnavailable as exc:
             log.warning("who is logged in is not known: %s: %s", exc.error_code, exc.detail)
-            environ[_CACHED] = current = _Current(stored, None, ANONYMOUS, exc)
+            environ[_CACHED] = current = CurrentSession(stored, None, failure=exc)
             return current
         stored = None if record is None else stored
     if record is None:
-        environ[_CACHED] = current = _Current(stored, None, ANONYMOUS)
+        environ[_CACHED] = current = CurrentSession(stored, None)
         return current
     # Cache the identity before calling user_loader: it may use current_user itself, and then sees
     # the person without their user, in place of calling itself for ever.
-    environ[_CACHED] = current = _Current(stored, record, record.identity)
+    environ[_CACHED] = current = CurrentSession(stored, record)
     if runtime.hooks.user_loader is not None:
         try:
             identity = _with_user(runtime, current.identity)
@@ -315,7 +333,8 @@ def _look_up(runtime: Runtime, stored: object, environ: dict[str, Any]) -> _Curr
             # Without the app's user this identity is not complete: the next look must load again.
             del environ[_CACHED]
             raise
-        environ[_CACHED] = current = _Current(stored, record if identity else None, identity)
+        current = CurrentSession(stored, record if identity else None, identity)
+        environ[_CACHED] = current
     return current
 
 
@@ -355,7 +374,7 @@ def _put_session(runtime: Runtime, new: NewSession, *, replaced: list[ReplacedSe
     regenerate = getattr(interface, "regenerate", None)
     if regenerate is not None:
         regenerate(flask_session)
-    request.environ[_CACHED] = _Current(stored, new.record, new.identity)
+    request.environ[_CACHED] = CurrentSession(stored, new.record, new.identity)
 
 
 def _new_handle(runtime: Runtime) -> str | None:
