@@ -7,6 +7,7 @@ variable CI is set, everything was installed beforehand, so there a skip means t
 from __future__ import annotations
 
 import gc
+import os
 import signal
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -21,7 +22,7 @@ from flask_parjar.testing import DevProvider
 from tests.browser.needed import chromium_command, missing_browser
 from tests.browser.window import Window
 from tests.support.clock import WallClock
-from tests.support.compiled_once import compile_once
+from tests.support.done_once import make_once
 from tests.support.interop_table import Recorder
 from tests.support.ports import find_free_port
 from tests.support.redis_process import RedisProcess
@@ -54,14 +55,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """With ``-n auto``, three workers for two cores: many tests wait until a time-out is over."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None  # pytest-xdist reads it
+    return (os.cpu_count() or 1) * 3 // 2
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    """Compile once what the apps have in common, and let Ctrl-C end a child.
+    """Make once what the apps have in common, and let Ctrl-C end a child.
 
     It would not where this run is itself in the background. A shell starts a job of a script
     (``&``) with SIGINT ignored, and every child inherits that.
     """
     config.pluginmanager.register(Recorder(write=config.getoption("--write-interop-table")))
-    compile_once()
+    make_once()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

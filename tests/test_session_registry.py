@@ -22,6 +22,7 @@ from flask_parjar.flows.session_registry import (
 from flask_parjar.stores import MemoryStore
 from tests.support.clock import Clock
 from tests.support.registry import end_by_token, is_active, register
+from tests.support.threads import switching_often
 
 NOW = 1_800_000_000
 LIFETIME = 3600
@@ -400,7 +401,7 @@ def test_threads_share_it(sessions: SessionRegistry, clock: Clock) -> None:
             looks += 1
         return looks
 
-    with ThreadPoolExecutor(4) as threads:
+    with switching_often(), ThreadPoolExecutor(4) as threads:
         readers = [threads.submit(look) for _ in range(3)]
         for number in range(200):
             passing = dataclasses.replace(ADA, handle=f"t{number}")

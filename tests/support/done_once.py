@@ -1,19 +1,21 @@
-"""What Flask compiles for each app, compiled once in this process.
+"""What each app needs and takes long to make, made once in this process.
 
-A test has an app of its own, often two, and each has the same URLs and the same templates. To
-compile those anew took half of the time of all tests.
+A test has an app of its own, often two, and each has the same URLs, the same templates, and often
+the same RSA key. To make those anew took more than half of the time of all tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from flask import Flask
 from jinja2 import BytecodeCache
 from jinja2.bccache import Bucket
+from joserfc.jwk import RSAKey
 from werkzeug.routing import Rule
 
+_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth")
 _BUILDERS: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
 
 
@@ -43,8 +45,31 @@ class TemplatesCompiledOnce(BytecodeCache):
         self._code[bucket.key] = bucket.bytecode_to_string()
 
 
-def compile_once() -> None:
-    """Let every Flask app of this process use them, by the attributes that Flask has for it."""
+class RSAKeysReadOnce(RSAKey.binding):
+    """Reads each private RSA key once. OpenSSL checks its primes, which takes up to 70 ms.
+
+    What cryptography makes of it does not change. The keys of joserfc are made anew.
+    """
+
+    _keys: ClassVar[dict[object, Any]] = {}
+
+    @classmethod
+    def import_private_key(cls, obj: Any) -> Any:
+        members = tuple(sorted((name, obj.get(name)) for name in ("n", "e", *_PRIVATE)))
+        if members not in cls._keys:
+            cls._keys[members] = super().import_private_key(obj)
+        return cls._keys[members]
+
+    @classmethod
+    def import_from_bytes(cls, value: bytes, password: str | bytes | None = None) -> Any:
+        if (value, password) not in cls._keys:
+            cls._keys[value, password] = super().import_from_bytes(value, password)
+        return cls._keys[value, password]
+
+
+def make_once() -> None:
+    """Let every app of this process use them, by the attributes that Flask and joserfc have."""
+    RSAKey.binding = RSAKeysReadOnce
     Flask.url_rule_class = RuleCompiledOnce
     options: dict[str, Any] = {**Flask.jinja_options, "bytecode_cache": TemplatesCompiledOnce()}
     Flask.jinja_options = options
