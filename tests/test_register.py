@@ -316,6 +316,7 @@ KEYCLOAK: list[tuple[dict[str, Any], dict[str, str | None]]] = [
         },
     ),
     ({"PARJAR_DPOP": True}, {"dpop.bound.access.tokens": "true"}),
+    ({"PARJAR_PKCE": False}, {"pkce.code.challenge.method": None}),
     (
         {
             "PARJAR_CLIENT_SECRET": "s" * 40,

@@ -41,8 +41,7 @@ def register(*, site: str | None, name: str | None, words: str | None, for_progr
     for provider in providers:
         metadata = _metadata(provider, site)
         if words == "keycloak":
-            client = keycloak_client(provider.client.client_id, metadata)
-            click.echo(json.dumps(client, indent=2))
+            click.echo(json.dumps(keycloak_client(provider.client, metadata), indent=2))
         elif for_program:
             click.echo(json.dumps(metadata, indent=2))
         else:

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from ..protocol.client import ClientConfig
+
 #: Rows of a table: where to write something, and what.
 Rows = Iterator[tuple[str, str]]
 
@@ -32,7 +34,7 @@ _ATTRIBUTES = {
 }
 
 
-def keycloak_client(client_id: str, metadata: Mapping[str, Any]) -> dict[str, Any]:
+def keycloak_client(client: ClientConfig, metadata: Mapping[str, Any]) -> dict[str, Any]:
     """A client as Keycloak's admin console and its admin API import it (tried with 26.7.3).
 
     A client secret is not in it: Keycloak makes one, or takes the one that you write there. Its
@@ -41,7 +43,7 @@ def keycloak_client(client_id: str, metadata: Mapping[str, Any]) -> dict[str, An
     """
     method = metadata["token_endpoint_auth_method"]
     return {
-        "clientId": client_id,
+        "clientId": client.client_id,
         "name": metadata["client_name"],
         "protocol": "openid-connect",
         "enabled": True,
@@ -53,15 +55,16 @@ def keycloak_client(client_id: str, metadata: Mapping[str, Any]) -> dict[str, An
         "frontchannelLogout": False,
         "clientAuthenticatorType": _AUTHENTICATORS.get(method, "client-secret"),
         "redirectUris": metadata["redirect_uris"],
-        "attributes": dict(_attributes(method, metadata)),
+        "attributes": dict(_attributes(client, metadata)),
     }
 
 
-def _attributes(method: str, metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _attributes(client: ClientConfig, metadata: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for name, attribute in _ATTRIBUTES.items():
         if name in metadata:
             yield attribute, metadata[name]
-    yield "pkce.code.challenge.method", "S256"
+    if client.pkce:
+        yield "pkce.code.challenge.method", "S256"
     if metadata["require_pushed_authorization_requests"]:
         yield "require.pushed.authorization.requests", "true"
     if metadata["require_signed_request_object"]:
@@ -77,6 +80,7 @@ def _attributes(method: str, metadata: Mapping[str, Any]) -> Iterator[tuple[str,
         yield "jwks.string", json.dumps(metadata["jwks"])
     if "backchannel_logout_uri" in metadata:
         yield "backchannel.logout.session.required", "true"
+    method = metadata["token_endpoint_auth_method"]
     if method in ("client_secret_basic", "client_secret_post"):
         yield "client.secret.authentication.allowed.method", method
     if "post_logout_redirect_uris" in metadata:
