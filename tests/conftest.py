@@ -22,8 +22,8 @@ from flask_parjar.testing import DevProvider
 from tests.browser.needed import chromium_command, missing_browser
 from tests.browser.window import Window
 from tests.support.clock import WallClock
-from tests.support.done_once import make_once
 from tests.support.interop_table import Recorder
+from tests.support.made_once import make_once
 from tests.support.ports import find_free_port
 from tests.support.redis_process import RedisProcess
 from tests.support.requirements import is_on, need

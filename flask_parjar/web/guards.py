@@ -73,8 +73,9 @@ def _guarded_by(
 
 def _require(check: Callable[[Identity], None] | None, provider: str | None) -> None:
     """Require what a guard wants of the person who is logged in."""
+    session = current_session()
     try:
-        _require_login(current_session(), provider)
+        _require_login(session, provider)
         if check is not None:
             check(get_identity())
     except AccessDenied as denied:
