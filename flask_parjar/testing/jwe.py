@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from joserfc.errors import SecurityWarning
@@ -54,7 +54,7 @@ class EncryptedDraft:
             warnings.simplefilter("ignore", SecurityWarning)
             return encrypt_compact(dict(self.header), self.content, self.key, registry=registry)
 
-    def with_header(self, **changes: object) -> None:
+    def with_header(self, changes: Mapping[str, object]) -> None:
         """Finish, then change members of the header: what no library would write."""
         first, *others = self.finished().split(".")
         self.text = ".".join([encode_json({**decode_json(first), **changes}), *others])
