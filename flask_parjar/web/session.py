@@ -421,9 +421,8 @@ def _active(runtime: Runtime, record: SessionRecord, now: int) -> SessionRecord 
 
     :raises StoreUnavailable: the store has not answered for a while.
     """
-    sessions, entry = runtime.sessions, record.entry
-    if sessions is not None and entry is not None:
-        stored = sessions.look_up(entry)
+    if runtime.sessions is not None and (entry := record.entry) is not None:
+        stored = runtime.sessions.look_up(entry)
         if stored is None:
             return None
         record = record.as_renewed(stored.renewed)
