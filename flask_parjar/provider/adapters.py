@@ -186,8 +186,7 @@ class BoundedConnection(_Connection):
             raise NewConnectionError(self, f"No connection to {self.host}: {exc}") from exc
 
     def _tunnel(self) -> None:
-        this: Any = super()
-        this._tunnel()
+        super()._tunnel()
         cast(socket.socket, self.sock).settimeout(self._left())  # for the TLS handshake
 
     def _left(self) -> float:
