@@ -55,12 +55,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-@pytest.hookimpl(optionalhook=True)
-def pytest_xdist_auto_num_workers() -> int | None:
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """With ``-n auto``, three workers for two cores: many tests wait until a time-out is over."""
-    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
-        return None  # pytest-xdist reads it
-    return (os.cpu_count() or 1) * 3 // 2
+    found = yield  # the cores that this process may use, or the number in the variable
+    return found if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS") else found * 3 // 2
 
 
 def pytest_configure(config: pytest.Config) -> None:

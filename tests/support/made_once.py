@@ -6,6 +6,7 @@ the same RSA key. To make those anew took more than half of the time of all test
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from jinja2.bccache import Bucket
 from joserfc.jwk import RSAKey
 from werkzeug.routing import Rule
 
-_PRIVATE = ("d", "p", "q", "dp", "dq", "qi", "oth")
+_MEMBERS = ("n", "e", "d", "p", "q", "dp", "dq", "qi", "oth")  # of an RSA JWK (RFC 7518, 6.3)
 _BUILDERS: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
 
 
@@ -46,7 +47,7 @@ class TemplatesCompiledOnce(BytecodeCache):
 
 
 class RSAKeysReadOnce(RSAKey.binding):
-    """Reads each private RSA key once. OpenSSL checks its primes, which takes up to 70 ms.
+    """Reads each RSA key once. OpenSSL checks the primes of a private one, which takes up to 70 ms.
 
     What cryptography makes of it does not change. The keys of joserfc are made anew.
     """
@@ -55,7 +56,8 @@ class RSAKeysReadOnce(RSAKey.binding):
 
     @classmethod
     def import_private_key(cls, obj: Any) -> Any:
-        members = tuple(sorted((name, obj.get(name)) for name in ("n", "e", *_PRIVATE)))
+        # As text, so that a member of any type, and one that is missing, is told apart.
+        members = json.dumps([(name, obj[name]) for name in _MEMBERS if name in obj])
         if members not in cls._keys:
             cls._keys[members] = super().import_private_key(obj)
         return cls._keys[members]
